@@ -1,0 +1,39 @@
+"""Images: files, LR images as MATLAB makes them, benchmarks, training patches, drawn images."""
+
+from edgesr.data.benchmarks import Pair, load_benchmark, make_pair
+from edgesr.data.downscale import crop_to_multiple, downscale
+from edgesr.data.drawn import drawn_images, drawn_pairs
+from edgesr.data.images import (
+    FORMATS,
+    Picture,
+    find_images,
+    read_picture,
+    read_uint8,
+    to_tensor,
+    to_uint8,
+    writable,
+    write_picture,
+)
+from edgesr.data.pairs import PairedImages, TrainingSet, load_training
+
+__all__ = [
+    "FORMATS",
+    "Pair",
+    "PairedImages",
+    "Picture",
+    "TrainingSet",
+    "crop_to_multiple",
+    "downscale",
+    "drawn_images",
+    "drawn_pairs",
+    "find_images",
+    "load_benchmark",
+    "load_training",
+    "make_pair",
+    "read_picture",
+    "read_uint8",
+    "to_tensor",
+    "to_uint8",
+    "writable",
+    "write_picture",
+]

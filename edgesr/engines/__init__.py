@@ -1,0 +1,99 @@
+"""Exported files as upscalers: one readable table, one file per runtime.
+
+An artifact describes itself: its facts travel inside the file, so nothing beside it can go stale.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from edgesr import Upscaler
+from edgesr.errors import UserError, unknown
+
+SUFFIXES: dict[str, str] = {"executorch": ".pte"}
+"""Engine → the suffix of its files. `edgesr.engines.<engine>.open_file` reads them."""
+
+ARTIFACTS = Path("artifacts")
+"""Where `python -m export.<engine>` puts its files."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported file, opened."""
+
+    path: Path
+    model: str
+    scale: int
+    scheme: str
+    """A scheme's name, or fp32."""
+    tile: tuple[int, int]
+    """LR height and width: the only size that `upscale` takes."""
+    overlap: int
+    """LR pixels of context that a tile gives away at each inner edge."""
+    multiple: int
+    """Tile positions are multiples of this (the network's inner strides)."""
+    checkpoint_sha256: str
+    upscale: Upscaler
+    """One tile: LR (1,3,*tile) → SR."""
+
+
+def file_name(model: str, scale: int, scheme: str, tile: tuple[int, int], engine: str) -> str:
+    """The name of an artifact: it says what the file is and nothing else."""
+    return f"{model}_x{scale}_{scheme}_{tile[0]}x{tile[1]}{SUFFIXES[engine]}"
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Open an exported file by its suffix. UserError if it is absent, damaged or not one of ours."""
+    engine = next((name for name, suffix in SUFFIXES.items() if path.suffix == suffix), None)
+    if engine is None:
+        raise unknown("artifact suffix", path.suffix, list(SUFFIXES.values()))
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Export it: python -m export.{engine}")
+    facts, run = import_module(f"edgesr.engines.{engine}").open_file(path)
+    return describe(path, facts, run)
+
+
+def describe(path: Path, facts: dict[str, Any], run: Callable[[Tensor], Tensor]) -> Artifact:
+    """Check a file's facts and name them; the upscaler refuses every size but the tile's."""
+    try:
+        tile = (int(facts["tile"][0]), int(facts["tile"][1]))
+        artifact = Artifact(
+            path,
+            str(facts["model"]),
+            int(facts["scale"]),
+            str(facts["scheme"]),
+            tile,
+            int(facts["overlap"]),
+            int(facts["multiple"]),
+            str(facts["checkpoint_sha256"]),
+            lambda lr: run(_checked(lr, tile, path)),
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UserError(f"{path} carries no facts of ours ({error!r}). Export it anew.") from error
+    return artifact
+
+
+def _checked(lr: Tensor, tile: tuple[int, int], path: Path) -> Tensor:
+    if tuple(lr.shape) != (1, 3, *tile):
+        raise UserError(
+            f"{path.name} takes one LR tile of shape {(1, 3, *tile)}, not {tuple(lr.shape)}. "
+            "Use edgesr.tiling.upscale_tiled for other sizes."
+        )
+    return lr.contiguous()  # ExecuTorch misreads channels-last memory
+
+
+def find_artifact(engine: str, model: str, scale: int) -> Path:
+    """The newest exported file of a network in ./artifacts; UserError says how to make one."""
+    if engine not in SUFFIXES:
+        raise unknown("engine", engine, ["torch", *SUFFIXES])
+    found = list(ARTIFACTS.glob(f"{model}_x{scale}_*{SUFFIXES[engine]}"))
+    if not found:
+        raise UserError(
+            f"No exported {engine} file of {model} x{scale} in ./{ARTIFACTS}. Make one: "
+            f"python -m export.{engine} --model {model} --scale {scale}, or name one with --artifact."
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)

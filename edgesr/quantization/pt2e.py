@@ -1,0 +1,98 @@
+"""Capture, prepare, freeze, convert: torchao's PT2E flow, at one fixed LR shape.
+
+A checkpoint's tensors do not depend on the shape, so a graph trained on patches is rebuilt from its
+checkpoint at any deployment shape, with the same names and the same numbers.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx import GraphModule
+from torchao.quantization.pt2e import (
+    FakeQuantizeBase,
+    allow_exported_model_train_eval,
+    disable_observer,
+    enable_observer,
+)
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
+
+from edgesr.checkpoint import Checkpoint, load_strict
+from edgesr.models import create_model
+from edgesr.quantization import find_scheme
+from edgesr.quantization.edge_form import edge_form
+from edgesr.quantization.quantizer import SuperResolutionQuantizer
+from edgesr.quantization.scheme import Scheme
+
+LrShape = tuple[int, int, int, int]
+"""(N, 3, H, W)"""
+
+
+def prepare(model: nn.Module, scheme: Scheme, lr_shape: LrShape) -> GraphModule:
+    """The edge form of a float network as a fake-quantized graph, ready to train.
+
+    Its parameters start as the network's; its ranges are empty until it has seen images.
+    """
+    graph = torch.export.export(edge_form(model), (torch.rand(lr_shape),)).module()
+    assert isinstance(graph, GraphModule)
+    prepared = prepare_qat_pt2e(graph, SuperResolutionQuantizer(scheme))
+    allow_exported_model_train_eval(prepared)
+    return prepared
+
+
+def freeze_activations(graph: GraphModule) -> None:
+    """Stop moving the activations' scales. The weights' follow the weights until `freeze`."""
+    for module in graph.modules():
+        if isinstance(module, FakeQuantizeBase) and not _is_per_channel(module):
+            disable_observer(module)
+
+
+@torch.no_grad()
+def freeze(graph: GraphModule, lr: Tensor) -> None:
+    """Stop all observers, after one look of the weights' at the weights that are now final.
+
+    Without that look their scales would be those of before the last optimizer step.
+    """
+    freeze_activations(graph)
+    for module in graph.modules():
+        if isinstance(module, FakeQuantizeBase) and _is_per_channel(module):
+            enable_observer(module)
+    graph.eval()
+    graph(lr)
+    graph.apply(disable_observer)
+
+
+def _is_per_channel(module: FakeQuantizeBase) -> bool:
+    return getattr(module, "is_per_channel", False)
+
+
+def fake_quantized(checkpoint: Checkpoint, lr_shape: LrShape) -> GraphModule:
+    """A QAT checkpoint as an upscaler of one LR shape: what training measured, in eval mode."""
+    assert checkpoint.scheme is not None
+    model = create_model(checkpoint.model, scale=checkpoint.scale)
+    graph = prepare(model, find_scheme(checkpoint.scheme), lr_shape)
+    load_strict(graph, checkpoint.state, f"{checkpoint.model} x{checkpoint.scale} {checkpoint.scheme}")
+    graph.eval()
+    graph.apply(disable_observer)
+    return graph
+
+
+def convert(graph: GraphModule, *, fold_weights: bool) -> GraphModule:
+    """Fake quantizers → quantize and dequantize operators. ExecuTorch and Core ML want the weights
+    folded to int8, LiteRT wants them float with their quantize operators. `graph` is left as it is.
+    """
+    return convert_pt2e(copy.deepcopy(graph), fold_quantize=fold_weights)
+
+
+def quantized_program(
+    checkpoint: Checkpoint, lr_shape: LrShape, *, fold_weights: bool
+) -> ExportedProgram:
+    """A QAT checkpoint as the program that every target lowers, at one LR shape."""
+    graph = convert(fake_quantized(checkpoint, lr_shape), fold_weights=fold_weights)
+    return torch.export.export(graph, (torch.rand(lr_shape),))
+
+
+def float_program(checkpoint: Checkpoint, lr_shape: LrShape) -> ExportedProgram:
+    """A float checkpoint's edge form as the program that every target lowers, at one LR shape."""
+    return torch.export.export(edge_form(checkpoint.build_float()), (torch.rand(lr_shape),))

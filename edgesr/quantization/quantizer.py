@@ -1,0 +1,160 @@
+"""Which tensors of a captured super-resolution graph are quantized, and which share a scale.
+
+The rules are those that the integer kernels of XNNPACK, TFLite and Core ML have in common:
+
+- operators that only move values share the scale of their input;
+- concatenated tensors share one scale;
+- a clamp or ReLU that alone reads a convolution is fused into it;
+- sigmoid and softmax outputs have a fixed scale;
+- an edge is quantized once: a reader uses what the writer wrote.
+
+An operator without a rule is an error, never a silent float island.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpecBase,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+
+from edgesr.quantization.scheme import Scheme
+
+aten = torch.ops.aten
+KEY = "quantization_annotation"
+
+WEIGHTED = {aten.conv2d.default: 0, aten.linear.default: 0, aten.conv_transpose2d.input: 1}
+"""Operator → its weight's output-channel axis."""
+BINARY = {aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor, aten.mul.Tensor}
+CLAMPS = {aten.relu.default, aten.relu_.default, aten.clamp.default, aten.hardtanh.default}
+SAME_SCALE = {
+    aten.slice.Tensor,
+    aten.pixel_shuffle.default,
+    aten.pad.default,
+    aten.permute.default,
+    aten.reshape.default,
+    aten.view.default,
+    aten.squeeze.dim,
+    aten.unsqueeze.default,
+    aten.max_pool2d.default,
+    # 0.2 of a value on the input's own scale is what both runtimes compute bit for bit
+    aten.leaky_relu.default,
+    aten.leaky_relu_.default,
+}
+OWN_SCALE = {
+    aten.prelu.default,
+    aten.adaptive_avg_pool2d.default,
+    aten.mean.dim,
+    aten.upsample_bilinear2d.vec,  # on its input's scale, simple ratios make it full of rounding ties
+}
+UNIT = {aten.sigmoid.default, aten.softmax.int}
+
+
+class SuperResolutionQuantizer(Quantizer):
+    """Annotates a captured graph for a scheme: image in, image out, everything between."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.rules: dict[Callable[..., object], Callable[[Node], None]] = {
+            aten.cat.default: self._cat,
+            **dict.fromkeys(WEIGHTED, self._weighted),
+            **dict.fromkeys(BINARY, self._binary),
+            **dict.fromkeys(CLAMPS, self._clamp),
+            **dict.fromkeys(SAME_SCALE, self._same_scale),
+            **dict.fromkeys(OWN_SCALE, self._own_scale),
+            **dict.fromkeys(UNIT, self._unit),
+        }
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Write an annotation on every node. Raises NotImplementedError for an operator without a rule."""
+        for node in model.graph.nodes:
+            if node.op == "placeholder":
+                _set(node, {}, self.scheme.pixel)
+            elif node.op == "call_function":
+                if node.target not in self.rules:
+                    raise NotImplementedError(f"no quantization rule for {node.target} ({node.name})")
+                self.rules[node.target](node)
+        self._pin_output(model)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing further: `annotate` leaves no node without an annotation."""
+
+    def _weighted(self, node: Node) -> None:
+        image, weight = _node(node.args[0]), _node(node.args[1])
+        axis = WEIGHTED[node.target]  # pyright: ignore[reportArgumentType]
+        output = None if _is_fused(node) else self.scheme.activation
+        _set(node, {image: self._read(image), weight: self.scheme.weight(axis)}, output)
+
+    def _binary(self, node: Node) -> None:
+        operands = [_node(argument) for argument in node.args[:2]]
+        output = None if _is_fused(node) else self.scheme.activation
+        _set(node, {operand: self._read(operand) for operand in operands}, output)
+
+    def _clamp(self, node: Node) -> None:
+        source = _node(node.args[0])
+        _set(node, {} if _is_fused(source) else {source: self._read(source)}, self.scheme.activation)
+
+    def _same_scale(self, node: Node) -> None:
+        source = _node(node.args[0])
+        _set(node, {source: self._read(source)}, SharedQuantizationSpec(source))
+
+    def _own_scale(self, node: Node) -> None:
+        source = _node(node.args[0])
+        _set(node, {source: self._read(source)}, self.scheme.activation)
+
+    def _unit(self, node: Node) -> None:
+        source = _node(node.args[0])
+        _set(node, {source: self._read(source)}, self.scheme.unit)
+
+    def _cat(self, node: Node) -> None:
+        """Writers that choose their scale all choose one; the others are requantized to it."""
+        sources = [_node(source) for source in node.args[0]]  # pyright: ignore
+        free = [s for s in sources if _annotation(s).output_qspec is self.scheme.activation]
+        shared = SharedQuantizationSpec(free[0] if free else sources[0])
+        for source in free[1:]:
+            _annotation(source).output_qspec = shared
+        _set(node, dict.fromkeys(sources, shared), shared)
+
+    def _read(self, source: Node) -> QuantizationSpecBase:
+        """How a reader sees `source`: as its writer wrote it; constants have no writer."""
+        if source.op == "get_attr":
+            return self.scheme.activation
+        return SharedQuantizationSpec(source)
+
+    def _pin_output(self, model: GraphModule) -> None:
+        """The image leaves on the pixel grid: found behind the operators that only move values."""
+        node = _node(model.graph.output_node().args[0][0])  # pyright: ignore
+        while node.target in SAME_SCALE:
+            node = _node(node.args[0])
+        _annotation(node).output_qspec = self.scheme.pixel
+
+
+def _is_fused(node: Node) -> bool:
+    """Whether a clamp is this operator's only reader, so that a kernel computes both at once."""
+    readers = list(node.users)
+    writes = node.target in WEIGHTED or node.target in BINARY
+    return writes and len(readers) == 1 and readers[0].target in CLAMPS
+
+
+def _node(argument: object) -> Node:
+    if not isinstance(argument, Node):
+        raise NotImplementedError(f"a Python scalar operand ({argument}) has no quantization rule")
+    return argument
+
+
+def _annotation(node: Node) -> QuantizationAnnotation:
+    return node.meta[KEY]
+
+
+def _set(
+    node: Node, inputs: dict[Node, QuantizationSpecBase], output: QuantizationSpecBase | None
+) -> None:
+    node.meta[KEY] = QuantizationAnnotation(
+        input_qspec_map=dict(inputs), output_qspec=output, _annotated=True
+    )

@@ -1,0 +1,145 @@
+"""Any image through an upscaler of one fixed size, without seams.
+
+The plan uses whole numbers only and treats height and width alike, so that the Android app makes
+the same tiles: both are held to `tests/golden/tiles.json`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgesr import Upscaler
+from edgesr.errors import UserError
+
+
+@dataclass(frozen=True)
+class Span:
+    """One window along one dimension, in LR pixels of the image."""
+
+    start: int
+    """First pixel that the window sees; it sees `tile` of them."""
+    keep_from: int
+    keep_to: int
+    """The result is kept for the pixels keep_from ≤ x < keep_to."""
+
+
+def plan(length: int, tile: int, overlap: int, multiple: int = 1) -> list[Span]:
+    """The windows of `tile` pixels that cover `length` pixels, from first to last.
+
+    Every pixel is kept from exactly one window and has at least `overlap` pixels of context there,
+    except towards an edge of the image. Starts are multiples of `multiple`. All windows lie inside
+    the image after it is padded at its end to `padded_length`; the last one ends where that ends.
+    UserError for a tile that is too small for its overlap or not a multiple.
+    """
+    _check(length, tile, overlap, multiple)
+    last = padded_length(length, tile, multiple) - tile
+    step = (tile - 2 * overlap) // multiple * multiple
+    starts = [*range(0, last, step), last]
+    # Neighbours meet in the middle of what both see, which leaves each side at least `overlap`.
+    cuts = [(left + tile + right) // 2 for left, right in pairwise(starts)]
+    edges = [0, *cuts, length]
+    return [Span(start, *kept) for start, kept in zip(starts, pairwise(edges), strict=True)]
+
+
+def padded_length(length: int, tile: int, multiple: int = 1) -> int:
+    """The length to pad to before planning: a multiple of `multiple`, and one tile at least."""
+    return max(tile, -(-length // multiple) * multiple)
+
+
+def upscale_tiled(
+    upscale: Upscaler,
+    lr: Tensor,
+    *,
+    scale: int,
+    tile: tuple[int, int],
+    overlap: int,
+    multiple: int = 1,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """LR (1,3,H,W) → SR (1,3,sH,sW) by an upscaler that is only ever given (1,3,*tile).
+
+    `tile` is (height, width). The image is padded at the bottom and right by repeating its edge
+    pixels where `plan` asks for it. `on_tile(done, total)` is called after each tile. UserError for
+    arguments that `plan` refuses, more than one image, and an upscaler of another scale.
+    """
+    if lr.ndim != 4 or lr.shape[0] != 1:
+        raise UserError(
+            f"One image of shape (1,3,H,W) can be tiled at a time, got {tuple(lr.shape)}."
+        )
+    height, width = lr.shape[2:]
+    spans = [
+        (row, column)
+        for row in plan(height, tile[0], overlap, multiple)
+        for column in plan(width, tile[1], overlap, multiple)
+    ]
+    padded = _pad(
+        lr, padded_length(height, tile[0], multiple), padded_length(width, tile[1], multiple)
+    )
+    sr = lr.new_empty(*lr.shape[:2], scale * height, scale * width)
+    for done, (row, column) in enumerate(spans, start=1):
+        window = padded[:, :, _seen(row, tile[0]), _seen(column, tile[1])]
+        enlarged = _checked(upscale(window.contiguous()), window, scale)
+        kept = enlarged[:, :, _kept(row, scale, row.start), _kept(column, scale, column.start)]
+        sr[:, :, _kept(row, scale), _kept(column, scale)] = kept
+        if on_tile is not None:
+            on_tile(done, len(spans))
+    return sr
+
+
+def aligned(upscale: Upscaler, *, scale: int, multiple: int) -> Upscaler:
+    """An upscaler for LR of any size, from one that needs multiples of `multiple`.
+
+    LR (N,3,H,W) is padded at the bottom and right by repeating its edge, SR cropped to (N,3,sH,sW).
+    """
+    if multiple < 1:
+        raise UserError(f"A multiple of {multiple} is not possible; it must be 1 or more.")
+
+    def upscale_any(lr: Tensor) -> Tensor:
+        height, width = lr.shape[2:]
+        padded = _pad(lr, padded_length(height, 1, multiple), padded_length(width, 1, multiple))
+        return _checked(upscale(padded), padded, scale)[:, :, : scale * height, : scale * width]
+
+    return upscale_any
+
+
+def _check(length: int, tile: int, overlap: int, multiple: int) -> None:
+    if length < 1 or overlap < 0 or multiple < 1:
+        raise UserError(
+            f"Cannot tile {length} pixels with overlap {overlap} and multiple {multiple}: "
+            "the length and the multiple must be 1 or more, the overlap 0 or more."
+        )
+    if tile < 1 or tile % multiple:
+        raise UserError(f"A tile of {tile} pixels is not a multiple of {multiple}.")
+    if tile < 2 * overlap + multiple:
+        raise UserError(
+            f"A tile of {tile} pixels is too small for an overlap of {overlap} on each side: "
+            f"at least {padded_length(2 * overlap + multiple, 1, multiple)} are needed. "
+            "Enlarge the tile or lower the overlap."
+        )
+
+
+def _pad(lr: Tensor, height: int, width: int) -> Tensor:
+    """Repeat the bottom and right edge until (…,height,width)."""
+    return F.pad(lr, (0, width - lr.shape[3], 0, height - lr.shape[2]), mode="replicate")
+
+
+def _seen(span: Span, tile: int) -> slice:
+    return slice(span.start, span.start + tile)
+
+
+def _kept(span: Span, scale: int, origin: int = 0) -> slice:
+    """The kept pixels in SR, counted from LR pixel `origin`."""
+    return slice(scale * (span.keep_from - origin), scale * (span.keep_to - origin))
+
+
+def _checked(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
+    expected = (*lr.shape[:2], scale * lr.shape[2], scale * lr.shape[3])
+    if tuple(sr.shape) != expected:
+        raise UserError(
+            f"The upscaler made {tuple(sr.shape)} of {tuple(lr.shape)} and not {expected}. "
+            f"Is it one for scale {scale}?"
+        )
+    return sr

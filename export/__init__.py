@@ -1,0 +1,4 @@
+"""From a checkpoint to files that a phone runs: `python -m export.<target>`.
+
+Run these with `-m` only: as plain scripts they would hide the packages that they are named after.
+"""

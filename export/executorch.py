@@ -1,0 +1,42 @@
+"""Lower a checkpoint to a .pte through XNNPACK: `python -m export.executorch`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import to_edge_transform_and_lower
+from torch.export import ExportedProgram
+
+from edgesr import cli
+from edgesr.engines.executorch import FACTS
+from export.pte import census
+
+NAME = "executorch"
+FOLD_WEIGHTS = True
+
+
+def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
+    """Write `program` to `path` with its facts inside: all as JSON, the numbers also one by one."""
+    numbers = {
+        "scale": facts["scale"],
+        "tile_height": facts["tile"][0],
+        "tile_width": facts["tile"][1],
+        "overlap": facts["overlap"],
+        "multiple": facts["multiple"],
+    }
+    edge = to_edge_transform_and_lower(
+        program,
+        partitioner=[XnnpackPartitioner()],
+        constant_methods={FACTS: json.dumps(facts), **numbers},
+    )
+    path.write_bytes(edge.to_executorch().buffer)
+
+
+__all__ = ["FOLD_WEIGHTS", "NAME", "census", "lower"]
+
+
+if __name__ == "__main__":
+    from export import executorch, target
+
+    cli.run(lambda: target.main(executorch))

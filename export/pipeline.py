@@ -1,0 +1,153 @@
+"""Checkpoint → program → file → report: the same steps for every target."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from edgesr import Upscaler
+from edgesr import checkpoint as checkpoints
+from edgesr.checkpoint import Checkpoint
+from edgesr.data.benchmarks import load_benchmark
+from edgesr.data.drawn import drawn_pairs
+from edgesr.data.images import to_tensor
+from edgesr.engines import file_name, open_artifact
+from edgesr.errors import UserError
+from edgesr.files import replacing, sha256
+from edgesr.models import MODELS
+from edgesr.provenance import commit, versions
+from edgesr.quantization import pt2e
+from edgesr.tiling import aligned, plan
+from export.measure import latency, measure
+from export.report import BUDGETS, Parity, Report
+from export.target import FP32, Target
+
+DRAWN_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to export and what to measure it on."""
+
+    checkpoint: Checkpoint
+    tile: tuple[int, int]
+    overlap: int
+    out: Path
+    benchmarks: list[Path]
+    parent: Checkpoint | None
+    """The float network to score beside it; None: its parent, where the checkpoint names one."""
+
+    @property
+    def scheme(self) -> str:
+        """As in file names: the checkpoint decides."""
+        return self.checkpoint.scheme or FP32
+
+    @property
+    def multiple(self) -> int:
+        """What tile sizes and positions must be multiples of."""
+        return MODELS[self.checkpoint.model].lr_multiple(self.checkpoint.scale)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the file says of itself."""
+        return {
+            "model": self.checkpoint.model,
+            "scale": self.checkpoint.scale,
+            "scheme": self.scheme,
+            "tile": list(self.tile),
+            "overlap": self.overlap,
+            "multiple": self.multiple,
+            "checkpoint_sha256": self.checkpoint.sha256,
+            "commit": commit(),
+            "versions": versions(),
+        }
+
+
+def export(target: Target, request: Request, say: Callable[[str], None]) -> Path:
+    """Lower, run, compare, judge; return the artifact's path.
+
+    Raises UserError if the tile does not suit the network, or if the file is outside its budget: it
+    is then kept as `<artifact>.rejected`, its report beside it.
+    """
+    for side in request.tile:
+        plan(side, side, request.overlap, request.multiple)  # refuses a tile that cannot be used
+    checkpoint = request.checkpoint
+    name = file_name(
+        checkpoint.model, checkpoint.scale, request.scheme, request.tile, target.NAME
+    )
+    path, rejected = request.out / name, request.out / f"{name}.rejected"
+    say(f"capturing {name}")
+    reference, program, inexact = build(request, target.FOLD_WEIGHTS)
+    with replacing(path) as temporary:
+        say(f"lowering to {target.NAME}; this takes a minute or two")
+        target.lower(program, request.facts, temporary)
+        say("running the file and comparing")
+        report = examine(target, request, temporary, reference, inexact)
+        report.artifact = {"file": name, **report.artifact}
+        verdict = rejected if report.failures else path
+        report.write(verdict.with_name(f"{verdict.name}.report.json"))
+        if report.failures:
+            temporary.replace(rejected)
+            failures = "".join(f"\n  {failure}" for failure in report.failures)
+            raise UserError(f"The file is outside its budget and kept as {rejected}:{failures}")
+    for leftover in (rejected, rejected.with_name(f"{rejected.name}.report.json")):
+        leftover.unlink(missing_ok=True)
+    say(report.summary() + f"\npassed: {path}")
+    return path
+
+
+def build(
+    request: Request, fold_weights: bool
+) -> tuple[Upscaler, ExportedProgram, float | None]:
+    """For one tile: the reference, the program to lower, and how far converting moved the output."""
+    checkpoint, shape = request.checkpoint, (1, 3, *request.tile)
+    if checkpoint.scheme is None:
+        return checkpoint.build_float(), pt2e.float_program(checkpoint, shape), None
+    graph = pt2e.fake_quantized(checkpoint, shape)
+    converted = pt2e.convert(graph, fold_weights=fold_weights)
+    height, width = request.tile
+    drawn = next(drawn_pairs(2, 1, size=2 * max(request.tile)))
+    lr = to_tensor(drawn.lr)[:, :, :height, :width].contiguous()
+    with torch.no_grad():
+        inexact = (graph(lr) - converted(lr)).abs().max().item()
+    return graph, torch.export.export(converted, (lr,)), inexact
+
+
+def examine(
+    target: Target, request: Request, path: Path, reference: Upscaler, inexact: float | None
+) -> Report:
+    """Open the file, run it on images, and write down everything that the verdict rests on."""
+    artifact = open_artifact(path)
+    report = Report(
+        artifact={"bytes": path.stat().st_size, "sha256": sha256(path)},
+        facts=request.facts,
+        census=target.census(path),
+        parity=Parity("fake-quant graph" if request.checkpoint.scheme else "float network"),
+        budget=BUDGETS[request.scheme],
+        converted_difference=inexact,
+    )
+    original = _original(request) if request.benchmarks else None
+    for folder in request.benchmarks:
+        pairs = load_benchmark(folder, artifact.scale)
+        report.quality[folder.name] = measure(artifact, reference, original, pairs, report.parity)
+    if not request.benchmarks:
+        pairs = drawn_pairs(artifact.scale, DRAWN_IMAGES)
+        measure(artifact, reference, None, pairs, report.parity)
+    report.latency = latency(artifact)
+    return report
+
+
+def _original(request: Request) -> Upscaler | None:
+    """The float network on whole images: the one named, or the parent that the checkpoint names."""
+    parent = request.parent or (None if request.checkpoint.scheme else request.checkpoint)
+    named = request.checkpoint.origin.get("init") or {}
+    if parent is None and Path(named.get("path", "")).is_file():
+        parent = checkpoints.load(Path(named["path"]))
+        if parent.sha256 != named["sha256"]:  # the file there is another one by now
+            return None
+    if parent is None:
+        return None
+    return aligned(parent.build_float(), scale=parent.scale, multiple=request.multiple)

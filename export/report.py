@@ -1,0 +1,202 @@
+"""What was measured about an exported file, what was allowed, and the verdict."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from math import inf, log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesr.files import write_text
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a file is made of, read from the file itself."""
+
+    ops_delegated: int
+    ops_outside: int
+    partitions: int
+    outside: list[str]
+    """Names of the operators outside the delegate, one per call."""
+    int8_ops: int
+    float_ops: list[str]
+    """Kinds of delegated operators that compute in float, sorted, each once."""
+    float_weight_bytes: int
+    """Constant float tensors of the delegates: in an int8 file, PReLU slopes and little else."""
+    planned_bytes: int
+    """Memory for activations between delegates, as planned when the file was made."""
+
+
+@dataclass
+class Parity:
+    """How far an artifact's images are from those of the graph that was trained."""
+
+    against: str
+    images: int = 0
+    squares: float = 0.0
+    values: int = 0
+    max_levels: int = 0
+    differing: int = 0
+
+    def add(self, artifact: NDArray[np.uint8], reference: NDArray[np.uint8]) -> None:
+        """Compare two 8-bit images of one shape."""
+        levels = np.abs(artifact.astype(np.int64) - reference.astype(np.int64))
+        self.images += 1
+        self.values += levels.size
+        self.squares += float((levels**2).sum())
+        self.differing += int((levels > 0).sum())
+        self.max_levels = max(self.max_levels, int(levels.max()))
+
+    @property
+    def psnr_db(self) -> float:
+        """PSNR between the two over all images together; infinite if they are equal."""
+        return inf if not self.squares else 10 * log10(255**2 * self.values / self.squares)
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report; an infinite PSNR is null."""
+        return {
+            "against": self.against,
+            "images": self.images,
+            "psnr_db": self.psnr_db if self.squares else None,
+            "max_levels": self.max_levels,
+            "differing_fraction": self.differing / self.values,
+        }
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Mean PSNR of one benchmark set on Y, border = scale shaved, the artifact run through tiles."""
+
+    float_db: float | None
+    """The float network on whole images; None where its checkpoint is not at hand."""
+    fake_quant_db: float | None
+    """The trained graph through the same tiles; None for an fp32 artifact."""
+    artifact_db: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """As in the report: drop_db is what a user loses against the float network."""
+        drop = None if self.float_db is None else self.float_db - self.artifact_db
+        return asdict(self) | {"drop_db": drop}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What an artifact may cost; the export fails outside it."""
+
+    min_parity_db: float
+    """PSNR between artifact and reference, in 8-bit levels."""
+    max_levels: int
+    """Largest difference of one value."""
+    max_artifact_drop_db: float
+    """Loss of PSNR to HR from the reference graph to the artifact, either way, per set."""
+    max_partitions: int
+    max_ops_outside: int
+    max_float_weight_bytes: int | None
+    """None: floats are what the file is for."""
+
+
+# Two correct integer kernel sets differ by rounding ties, which a deep network spreads: trained
+# LFFN-S and MSFIN-S were seen at 48 to 56 dB and up to 7 levels from their graphs (DECISIONS.md).
+BUDGETS = {
+    "w8a8": Budget(45.0, 16, 0.05, 1, 0, 16_384),
+    "fp32": Budget(70.0, 1, 0.005, 1, 0, None),
+}
+
+
+@dataclass
+class Report:
+    """One artifact's measurements. `failures` is empty exactly if it is within its budget."""
+
+    artifact: dict[str, Any]
+    facts: dict[str, Any]
+    census: Census
+    parity: Parity
+    budget: Budget
+    converted_difference: float | None
+    """Largest difference of fake-quantized and converted graph, in [0,1]: must be 0. None for fp32."""
+    quality: dict[str, Quality] = field(default_factory=dict)
+    latency: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """Every figure outside the budget, in words."""
+        census, parity, budget = self.census, self.parity, self.budget
+        checks = {
+            f"fake-quant and converted graph differ by {self.converted_difference}": bool(
+                self.converted_difference
+            ),
+            f"parity {parity.psnr_db:.2f} dB < {budget.min_parity_db} dB": (
+                parity.psnr_db < budget.min_parity_db
+            ),
+            f"a value differs by {parity.max_levels} levels > {budget.max_levels}": (
+                parity.max_levels > budget.max_levels
+            ),
+            f"{census.partitions} partitions > {budget.max_partitions}": (
+                census.partitions > budget.max_partitions
+            ),
+            f"operators outside the delegate: {', '.join(census.outside)}": (
+                census.ops_outside > budget.max_ops_outside
+            ),
+            f"{census.float_weight_bytes} bytes of float weights > {budget.max_float_weight_bytes}": (
+                budget.max_float_weight_bytes is not None
+                and census.float_weight_bytes > budget.max_float_weight_bytes
+            ),
+        }
+        return [text for text, failed in checks.items() if failed] + self._drops()
+
+    def _drops(self) -> list[str]:
+        texts = []
+        for name, quality in self.quality.items():
+            reference = quality.float_db if quality.fake_quant_db is None else quality.fake_quant_db
+            drop = 0.0 if reference is None else abs(reference - quality.artifact_db)
+            if drop > self.budget.max_artifact_drop_db:
+                texts.append(
+                    f"{name}: the artifact is {drop:.3f} dB from its reference graph "
+                    f"> {self.budget.max_artifact_drop_db} dB"
+                )
+        return texts
+
+    def summary(self) -> str:
+        """The figures that a person looks for first, a line each."""
+        census, parity = self.census, self.parity
+        lines = [
+            f"{self.artifact['file']}: {self.artifact['bytes'] / 1024:.0f} KiB, "
+            f"{census.partitions} partition(s), {census.ops_outside} operators outside, "
+            f"{census.int8_ops} of {census.ops_delegated} in int8",
+            f"against the {parity.against}: {parity.psnr_db:.2f} dB, at most {parity.max_levels} "
+            f"levels, {100 * parity.differing / parity.values:.1f} % of values differ "
+            f"({parity.images} images)",
+        ]
+        for name, quality in self.quality.items():
+            figures = {k: v for k, v in quality.to_json().items() if v is not None}
+            lines.append(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+        ratio = self.latency["against"]["eager fp32, published form"]
+        lines.append(
+            f"{self.latency['median_ms']:.1f} ms per tile ({self.latency['device']}), "
+            f"{ratio:.1f} times faster than eager PyTorch"
+        )
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report file's content."""
+        return {
+            "artifact": self.artifact,
+            "facts": self.facts,
+            "census": {k: v for k, v in asdict(self.census).items() if k != "planned_bytes"},
+            "parity": self.parity.to_json() | {"converted_max_difference": self.converted_difference},
+            "quality": {name: quality.to_json() for name, quality in self.quality.items()},
+            "latency": self.latency,
+            "memory": {"planned_bytes": self.census.planned_bytes, "peak_rss_bytes": None},
+            "verdict": {
+                "passed": not self.failures,
+                "budget": asdict(self.budget),
+                "failures": self.failures,
+            },
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the report as JSON."""
+        write_text(path, json.dumps(self.to_json(), indent=2) + "\n")

@@ -1,0 +1,78 @@
+"""The images that a recipe trains on and measures itself on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgesr.cli import Progress
+from edgesr.data.benchmarks import Pair, make_pair
+from edgesr.data.drawn import drawn_images
+from edgesr.data.pairs import OnImage, PairedImages, TrainingSet, load_training
+from edgesr.metrics import evaluate
+from edgesr.models import find_model
+from recipes.fit import Batches
+from recipes.settings import Settings
+
+DRAWN_SIDE = 192
+DRAWN_HELD_OUT = 4
+LONGEST_SIDE = 256  # of a held-out LR image, so that a validation takes seconds
+
+
+def load_images(folders: list[Path], scale: int, patch: int, holdout: int) -> TrainingSet:
+    """The images of `folders`, `holdout` of them set apart; without folders, drawn ones."""
+    if folders:
+        return load_training(folders, scale, patch, holdout=holdout, progress=_reading())
+    side = max(DRAWN_SIDE, scale * patch)
+    held_out = drawn_images(DRAWN_HELD_OUT, side, seed=1)
+    pairs = [make_pair("drawn", image, scale) for image in held_out]
+    return TrainingSet(PairedImages(drawn_images(size=side), scale), pairs, 0)
+
+
+def random_patches(images: PairedImages, settings: Settings) -> Batches:
+    """Batches drawn from the seed and the step alone."""
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([settings.seed, step])
+        return images.batch(rng, settings.batch, settings.patch)
+
+    return batch
+
+
+def held_out_psnr(
+    pairs: list[Pair], model: str, scale: int, device: torch.device
+) -> Callable[[nn.Module], float]:
+    """A function from a network to its mean PSNR in dB (Y, shave `scale`) on held-out images."""
+    small = [_cut(pair, index, model, scale) for index, pair in enumerate(pairs)]
+
+    def measure(network: nn.Module) -> float:
+        def upscale(lr: Tensor) -> Tensor:
+            return network(lr.to(device)).cpu()
+
+        return evaluate(upscale, small, scale).psnr
+
+    return measure
+
+
+def _cut(pair: Pair, index: int, model: str, scale: int) -> Pair:
+    """The upper left of an image, as large as validation affords and the model takes."""
+    multiple = find_model(model).lr_multiple(scale)
+    height, width = (min(side, LONGEST_SIDE) // multiple * multiple for side in pair.lr.shape[:2])
+    name = f"{index:02}-{pair.name}"  # two folders may have images of one name
+    return Pair(name, pair.lr[:height, :width], pair.hr[: scale * height, : scale * width])
+
+
+def _reading() -> OnImage:
+    """A callback for `load_training` that shows a progress bar."""
+    bars: list[Progress] = []
+
+    def on_image(done: int, total: int) -> None:
+        if not bars:
+            bars.append(Progress(total, "reading", "image"))
+        bars[0].advance()
+        if done == total:
+            bars[0].__exit__()
+
+    return on_image

@@ -1,0 +1,232 @@
+"""A run folder: what was asked, where it stands, what came out.
+
+config.json         what the run was asked to do; `--resume` reads everything from it
+origin.json         command, commit, versions and machine of each start
+log.csv             a row per logged step
+state.safetensors   network and optimizer after the last saved step
+checkpoint.*        the result, once training is done
+"""
+
+import csv
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from edgesr.checkpoint import load_strict, versions
+from edgesr.errors import UserError
+from edgesr.files import replacing, write_text
+
+LOG_COLUMNS = ("step", "loss", "lr", "images_per_second", "validation_psnr")
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands, besides its tensors."""
+
+    step: int = 0
+    """Finished optimizer steps."""
+    seconds: float = 0.0
+    """Spent in all finished steps, over every start of the run."""
+    loss: float | None = None
+    """Of the last finished step."""
+    psnr: float | None = None
+    """Of the last validation, in dB."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run folder."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    @property
+    def state_file(self) -> Path:
+        """Network and optimizer as of the last saving."""
+        return self.folder / "state.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the result goes."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def log_file(self) -> Path:
+        """One row per logged step."""
+        return self.folder / "log.csv"
+
+    def origin(self) -> dict[str, Any]:
+        """The facts of the first start and, where there were more, of the others."""
+        first, *others = json.loads((self.folder / "origin.json").read_text(encoding="utf-8"))
+        return first | ({"resumed": others} if others else {})
+
+    def log(self, *row: float | None) -> None:
+        """Append one row of LOG_COLUMNS; None leaves a field empty."""
+        with self.log_file.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerow(["" if value is None else value for value in row])
+
+    def cut_log(self, step: int) -> None:
+        """Drop the rows after `step`, and one that a crash left half-written."""
+        lines = self.log_file.read_text(encoding="utf-8").splitlines(True) if step else []
+        kept = [
+            line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step
+        ]
+        write_text(self.log_file, ",".join(LOG_COLUMNS) + "\n" + "".join(kept))
+
+    def save_state(
+        self, state: State, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Replace the state file as a whole."""
+        tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
+        for index, slots in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in slots.items()}
+        # copies, because safetensors refuses tensors that share memory, as shared observers' do
+        copies = {
+            name: tensor.detach().to("cpu", copy=True).contiguous()
+            for name, tensor in tensors.items()
+        }
+        content = to_bytes(copies, {"state": json.dumps(asdict(state))})
+        with replacing(self.state_file) as temporary:
+            temporary.write_bytes(content)  # its OSError says when the disk is full
+
+    def load_state(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+        """Put both back as they were saved; a State of 0 steps where nothing was saved yet.
+
+        UserError if the file is damaged or does not belong to this network.
+        """
+        if not self.state_file.exists():
+            return State()
+        tensors, state = _read_state(self.state_file)
+        weights = {
+            name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network/")
+        }
+        load_strict(network, weights, f"the network of {self.folder}")
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name in sorted(tensors.keys() - {f"network/{name}" for name in weights}):
+            _, index, slot = name.split("/")
+            slots.setdefault(int(index), {})[slot] = tensors[name]
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        return state
+
+
+def create(name: str, out: Path | None, config: dict[str, Any]) -> Run:
+    """Make the folder `out`, or the next free `runs/<name>/<number>`, and write what is asked.
+
+    UserError if `out` holds a run already.
+    """
+    folder = out or _next_free(Path("runs") / name)
+    if (folder / "config.json").exists():
+        raise UserError(
+            f"{folder} holds a run already. Continue it with --resume {folder}, "
+            "or give another --out."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file. Give a folder as --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "origin.json", _json([facts()]))
+    write_text(folder / "config.json", _json(config))
+    return Run(folder, config)
+
+
+def resume(folder: Path, recipe: str) -> Run:
+    """Open a run that `recipe` began; UserError if there is none."""
+    config, starts = (
+        _read_json(folder / "config.json", dict),
+        _read_json(folder / "origin.json", list),
+    )
+    if config.get("recipe") != recipe:
+        raise UserError(
+            f"{folder} is a run of recipes.{config.get('recipe')}, not of recipes.{recipe}."
+        )
+    for leftover in folder.glob(
+        ".state.safetensors.*"
+    ):  # of a process that was killed while saving
+        leftover.unlink()
+    write_text(folder / "origin.json", _json([*starts, facts()]))
+    return Run(folder, config)
+
+
+def facts() -> dict[str, Any]:
+    """What a number depends on besides its inputs: command, commit, versions, machine, time."""
+    return {
+        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "commit": commit(),
+        "versions": versions(),
+        "host": _processor(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def commit() -> str:
+    """This checkout's commit, with -dirty if tracked files differ; outside of one "unknown"."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    try:
+        head = git("rev-parse", "HEAD")
+        return head + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _processor() -> str:
+    """The processor's name, which Python does not know on Linux."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _next_free(parent: Path) -> Path:
+    return next(parent / f"{n:03}" for n in count(1) if not (parent / f"{n:03}").exists())
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    if not path.is_file():
+        raise UserError(f"{path.parent} holds no run: {path.name} is missing.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged ({error}). Start a new run.") from error
+    if not isinstance(content, kind) or not content:
+        raise UserError(f"{path} is not a run's {path.name}. Start a new run.")
+    return content
+
+
+def _read_state(path: Path) -> tuple[dict[str, Tensor], State]:
+    try:
+        with safe_open(path, "pt") as file:
+            described = (file.metadata() or {}).get("state")
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}). Delete it to begin the run anew.") from error
+    if described is None:
+        raise UserError(f"{path} is not the state of a run. Delete it to begin the run anew.")
+    return tensors, State(**json.loads(described))
