@@ -5,6 +5,7 @@ its fake-quantized graph (scheme named). No pickle is ever read.
 """
 
 import json
+from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,12 @@ def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
             f"The tensors are not those of {what}: {len(missing)} missing (first: {missing[:1]}), "
             f"{len(extra)} not expected (first: {extra[:1]})."
         )
+    # Without the versions that a state dict carries along, torch takes the tensors for those of an old
+    # version and, silently, resets the observers' eps, so that converting would use other scales.
+    versioned = OrderedDict(state)
+    versioned._metadata = expected._metadata  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        module.load_state_dict(state, strict=True)
+        module.load_state_dict(versioned, strict=True)
     except RuntimeError as error:  # torch says which shape differs, after a heading line
         raise UserError(f"The tensors are not those of {what}: {str(error).splitlines()[-1].strip()}") from error
 
@@ -114,19 +119,3 @@ def read_facts(path: Path) -> dict[str, Any]:
     if content["format"] != FORMAT:
         raise UserError(f"{path} has format {content['format']}; this version of edgesr reads format {FORMAT}.")
     return content
-
-
-def versions() -> dict[str, str]:
-    """The versions that a number depends on: for origins and reports."""
-    from importlib.metadata import PackageNotFoundError, version
-    from platform import python_version
-
-    found = {"python": python_version()}
-    for package in ("torch", "torchao", "executorch", "numpy", "pillow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-

@@ -1,9 +1,11 @@
 """What every command line shares: errors without tracebacks, and progress that shows when it ends."""
 
 import errno
+import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 
 from tqdm import tqdm
@@ -11,6 +13,12 @@ from tqdm import tqdm
 from edgesr.errors import UserError
 
 SECONDS_BETWEEN_LINES = 10.0
+
+# Notices about the insides of torch and torchao that no user can act on. They come when those are
+# imported, so they are kept back as soon as this module is: only command lines import it.
+warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ from edgesr.quantization import pt2e
 from edgesr.tiling import aligned, plan
 from export.measure import latency, measure
 from export.report import BUDGETS, Parity, Report
-from export.target import FP32, Target
+from export.target import FP32, Target, find_by_sha256
 
 DRAWN_IMAGES = 4
 
@@ -144,10 +144,8 @@ def _original(request: Request) -> Upscaler | None:
     """The float network on whole images: the one named, or the parent that the checkpoint names."""
     parent = request.parent or (None if request.checkpoint.scheme else request.checkpoint)
     named = request.checkpoint.origin.get("init") or {}
-    if parent is None and Path(named.get("path", "")).is_file():
-        parent = checkpoints.load(Path(named["path"]))
-        if parent.sha256 != named["sha256"]:  # the file there is another one by now
-            return None
+    if parent is None and (found := find_by_sha256(named.get("sha256"))) is not None:
+        parent = checkpoints.load(found)
     if parent is None:
         return None
     return aligned(parent.build_float(), scale=parent.scale, multiple=request.multiple)

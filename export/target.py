@@ -112,14 +112,17 @@ def choose_checkpoint(
 
 def _newest_run(model: str | None, scale: int | None) -> Path | None:
     """The newest finished QAT checkpoint under ./runs, of this network if one is named."""
-    newest_first = sorted(
-        RUNS.rglob("checkpoint.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for path in newest_first:
-        facts = checkpoints.read_facts(checkpoints.paths(path)[1])
+    for path in sorted(RUNS.rglob("checkpoint.json"), key=lambda p: p.stat().st_mtime, reverse=True):
+        facts = checkpoints.read_facts(path)
         if facts["scheme"] and model in (None, facts["model"]) and scale in (None, facts["scale"]):
             return path
     return None
+
+
+def find_by_sha256(digest: str | None) -> Path | None:
+    """The checkpoint under ./runs or among the bundled ones whose tensors have this SHA-256."""
+    known = [*RUNS.rglob("checkpoint.json"), *weights.FOLDER.glob("*.json")]
+    return next((p for p in known if checkpoints.read_facts(p)["sha256"] == digest), None)
 
 
 def _agreeing(

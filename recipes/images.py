@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from edgesr import Upscaler
 from edgesr.cli import Progress
 from edgesr.data.benchmarks import Pair, make_pair
 from edgesr.data.drawn import drawn_images
@@ -43,11 +44,11 @@ def random_patches(images: PairedImages, settings: Settings) -> Batches:
 
 def held_out_psnr(
     pairs: list[Pair], model: str, scale: int, device: torch.device
-) -> Callable[[nn.Module], float]:
-    """A function from a network to its mean PSNR in dB (Y, shave `scale`) on held-out images."""
+) -> Callable[[Upscaler], float]:
+    """A function from an upscaler to its mean PSNR in dB (Y, shave `scale`) on held-out images."""
     small = [_cut(pair, index, model, scale) for index, pair in enumerate(pairs)]
 
-    def measure(network: nn.Module) -> float:
+    def measure(network: Upscaler) -> float:
         def upscale(lr: Tensor) -> Tensor:
             return network(lr.to(device)).cpu()
 

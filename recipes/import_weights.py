@@ -129,7 +129,7 @@ def read_pytorch(path: Path) -> State:
 def read_tensorflow(prefix: Path) -> State:
     """The tensors of a TensorFlow checkpoint, without those of its optimizer."""
     try:
-        import tensorflow as tf  # pyright: ignore[reportMissingImports]
+        import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
     except ImportError as error:
         raise UserError(
             f"{prefix} is a TensorFlow checkpoint, and TensorFlow is not installed here. "

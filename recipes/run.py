@@ -9,9 +9,7 @@ checkpoint.*        the result, once training is done
 
 import csv
 import json
-import platform
 import shlex
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,9 +22,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from edgesr.checkpoint import load_strict, versions
+from edgesr.checkpoint import load_strict
 from edgesr.errors import UserError
 from edgesr.files import replacing, write_text
+from edgesr.provenance import commit, processor, versions
 
 LOG_COLUMNS = ("step", "loss", "lr", "images_per_second", "validation_psnr")
 
@@ -165,38 +164,10 @@ def facts() -> dict[str, Any]:
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "commit": commit(),
         "versions": versions(),
-        "host": _processor(),
+        "host": processor(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def commit() -> str:
-    """This checkout's commit, with -dirty if tracked files differ; outside of one "unknown"."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    try:
-        head = git("rev-parse", "HEAD")
-        return head + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _processor() -> str:
-    """The processor's name, which Python does not know on Linux."""
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _next_free(parent: Path) -> Path:

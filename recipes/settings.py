@@ -74,3 +74,12 @@ PAPER: dict[str, Settings] = {
     # Everything is computed at HR size: at x4 a step has nine times the multiply-adds of LFFN-S's.
     "msfin-s": Settings(1_000_000, 16, 48, 1e-4, 6.25e-6, "cosine"),
 }
+
+QAT: dict[str, Settings] = {
+    # Fine-tuning: the weights are there already, and large steps would only undo them.
+    "lffn-s": Settings(2_000, 8, 32, 1e-4, 1e-6, "cosine", clip=5.0),
+    "msfin-s": Settings(2_000, 8, 24, 5e-5, 5e-7, "cosine", clip=5.0),
+}
+
+DRAWN_QAT = {"steps": 150, "batch": 4, "patch": 16}
+"""Over QAT, for a run without --data: a few minutes on two cores, to see it work."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesr.models.lffn import LFFN
-from edgesr.models.msfin import MSFIN
+from edgesr.models.msfin import LEVELS, MSFIN, ChannelAttention
 
 
 def edge_form(model: nn.Module) -> nn.Module:
@@ -20,6 +20,7 @@ def edge_form(model: nn.Module) -> nn.Module:
     if isinstance(model, LFFN):
         model = EdgeLFFN(model)
     if isinstance(model, MSFIN):
+        compute_in_unit_range(model)
         fold_output_shift(model)
         model = shift_before_enlarging(model)
     unfold_transposed(model)
@@ -69,6 +70,24 @@ def _compose_tail(model: LFFN) -> tuple[Tensor, Tensor, Tensor]:
     skip = response.flatten(1).T  # (3s², C): one column per feature
     mixed = skip @ post[:, :, 0, 0]
     return mixed[:, :, None, None], skip[:, :, None, None], (bias + 0.5).flatten()
+
+
+def compute_in_unit_range(model: MSFIN) -> None:
+    """MSFIN's features, of the size of 0..255 pixels, divided by 255 throughout.
+
+    All but the attention's sigmoid is homogeneous, so it is a matter of biases. Else the last weights
+    carry the factor, and their scales fall below what int8 (and fp16) targets hold precisely.
+    """
+    gates = {g for m in model.modules() if isinstance(m, ChannelAttention) for g in m.children()}
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer not in gates | {model.add_mean}:
+                if layer.bias is not None:
+                    layer.bias /= LEVELS
+            elif isinstance(layer, ChannelAttention):
+                layer.squeeze.weight *= LEVELS
+        model.sub_mean.weight /= LEVELS
+        model.add_mean.weight *= LEVELS
 
 
 def fold_output_shift(model: MSFIN) -> None:

@@ -63,6 +63,13 @@ def freeze(graph: GraphModule, lr: Tensor) -> None:
     graph.apply(disable_observer)
 
 
+def take_over(graph: GraphModule, trained: nn.Module) -> None:
+    """Give `graph` the tensors of one trained at another shape, and make it compute as deployed."""
+    graph.load_state_dict(trained.state_dict())
+    graph.eval()
+    graph.apply(disable_observer)
+
+
 def _is_per_channel(module: FakeQuantizeBase) -> bool:
     return getattr(module, "is_per_channel", False)
 

@@ -74,7 +74,7 @@ def equal(a: nn.Module, b: nn.Module) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
-def test_the_loss_falls_the_same_way_twice(batches: Batches, new_run: Callable[[str], Run]):
+def test_the_same_numbers_twice(batches: Batches, new_run: Callable[[str], Run]):
     networks, results = [], []
     for name in ("first", "second"):
         torch.manual_seed(0)
@@ -85,7 +85,13 @@ def test_the_loss_falls_the_same_way_twice(batches: Batches, new_run: Callable[[
     assert results[0] == results[1]
     assert equal(*networks)
     assert len(results[0]) == SETTINGS.steps
-    assert results[0][-1] < 0.9 * results[0][0]
+
+
+def test_the_loss_falls(batches: Batches, new_run: Callable[[str], Run]):
+    torch.manual_seed(0)
+    run, patches = new_run("one"), batches(0)
+    fit(create_model("lffn-s", scale=2), lambda _: patches, SETTINGS, run, device=CPU)
+    assert losses(run)[-1] < 0.8 * losses(run)[0]
 
 
 def test_batches_depend_on_seed_and_step_alone(images: PairedImages):

@@ -113,7 +113,7 @@ def test_the_log_is_cut_where_the_state_stands(run: Run):
     for step in range(1, 6):
         run.log(step, 0.5, 1e-4, 10.0, None)
     with run.log_file.open("a") as file:
-        file.write("6,0.4")  # the power failed here
+        file.write("1")  # the power failed while row 12 was written
     run.cut_log(3)
     run.log(4, 0.5, 1e-4, 10.0, 30.5)
     lines = run.log_file.read_text().splitlines()

@@ -1,0 +1,123 @@
+"""What training measured is what conversion writes, at any shape, from a file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from edgesr import checkpoint as checkpoints
+from edgesr.checkpoint import Checkpoint
+from edgesr.errors import UserError
+from edgesr.models import MODELS, create_model
+from edgesr.quantization import SCHEMES, find_scheme, pt2e
+
+NETWORKS = [name for name, row in MODELS.items() if row.learns]
+PATCH = (2, 3, 16, 16)
+
+
+def trained(name: str, scheme: str = "w8a8", steps: int = 2) -> tuple[GraphModule, Tensor]:
+    """A graph after a few optimizer steps, its activations frozen before the last."""
+    graph = pt2e.prepare(create_model(name, scale=2), find_scheme(scheme), PATCH)
+    graph.train()
+    optimizer = torch.optim.Adam(graph.parameters(), 1e-3)
+    lr = torch.rand(PATCH)
+    for step in range(steps):
+        if step == steps - 1:
+            pt2e.freeze_activations(graph)
+        loss = (graph(lr) - torch.rand(2, 3, 32, 32)).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    pt2e.freeze(graph, lr)
+    return graph, lr
+
+
+@pytest.fixture(scope="module", params=[(n, s) for n in NETWORKS for s in SCHEMES])
+def case(request: pytest.FixtureRequest) -> tuple[str, str, GraphModule, Tensor]:
+    name, scheme = request.param
+    return (name, scheme, *trained(name, scheme))
+
+
+@torch.no_grad()
+def test_converted_equals_fake_quantized(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    _, _, graph, lr = case
+    for fold in (True, False):
+        assert torch.equal(pt2e.convert(graph, fold_weights=fold)(lr), graph(lr))
+
+
+@torch.no_grad()
+def test_every_tensor_has_a_quantizer(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    """In the converted graph an operator's tensors all come out of a dequantize operator."""
+    _, _, graph, _ = case
+    fused = {"aten.relu.default"}
+    for node in pt2e.convert(graph, fold_weights=True).graph.nodes:
+        operator = str(node.target)
+        if node.op != "call_function" or "quantized_decomposed" in operator or operator in fused:
+            continue
+        bias = node.args[2:3] if operator == "aten.conv2d.default" else ()
+        for source in set(node.all_input_nodes) - set(bias):
+            slope = operator == "aten.prelu.default" and source is node.args[1]
+            assert slope or "dequantize" in str(source.target), (operator, source)
+
+
+@torch.no_grad()
+def test_image_leaves_on_the_pixel_grid(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    _, _, graph, lr = case
+    levels = 255 * graph(lr)
+    assert torch.allclose(levels, levels.round(), atol=1e-4)
+    assert levels.min() >= 0
+    assert levels.max() <= 255.001
+
+
+@torch.no_grad()
+def test_checkpoint_at_another_shape(
+    case: tuple[str, str, GraphModule, Tensor], tmp_path: Path
+) -> None:
+    name, scheme, graph, _ = case
+    saved = checkpoints.save(
+        Checkpoint(name, 2, scheme, graph.state_dict()), tmp_path / "checkpoint"
+    )
+    loaded = checkpoints.load(saved)
+    lr = torch.rand(2, 3, 24, 32)
+    captured_anew = pt2e.fake_quantized(loaded, (2, 3, 24, 32))
+    program = pt2e.quantized_program(loaded, (2, 3, 24, 32), fold_weights=True)
+    assert torch.equal(captured_anew(lr), program.module()(lr))
+    patch = torch.rand(PATCH)
+    assert torch.equal(pt2e.fake_quantized(loaded, PATCH)(patch), graph(patch))
+
+
+def test_weight_scales_are_those_of_the_final_weights() -> None:
+    """Observers see weights before a step; `freeze` must look once more after the last."""
+    graph, _ = trained("lffn-s")
+    checked = 0
+    for node in graph.graph.nodes:
+        quantizer = graph.get_submodule(node.target) if node.op == "call_module" else None
+        if isinstance(quantizer, pt2e.FakeQuantizeBase) and quantizer.is_per_channel:
+            weight = graph.get_parameter(node.args[0].target)
+            expected = weight.detach().abs().flatten(1).amax(1) / 127
+            assert torch.allclose(quantizer.scale, expected, rtol=1e-6), node
+            checked += 1
+    assert checked > 100
+
+
+def test_operator_without_a_rule_is_refused() -> None:
+    class Erf(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.erf(x)
+
+    with pytest.raises(NotImplementedError, match="erf"):
+        pt2e.prepare(Erf(), find_scheme("w8a8"), PATCH)
+
+
+def test_unknown_scheme_names_the_known_ones() -> None:
+    with pytest.raises(UserError, match="w8a8"):
+        find_scheme("w4a8")
+
+
+def test_tensors_of_another_network_are_refused() -> None:
+    graph, _ = trained("lffn-s", steps=1)
+    mixed_up = Checkpoint("msfin-s", 2, "w8a8", graph.state_dict())
+    with pytest.raises(UserError, match="not those of msfin-s x2"):
+        pt2e.fake_quantized(mixed_up, PATCH)
