@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from edgesr.errors import UserError
@@ -32,7 +32,7 @@ class Checkpoint:
     """Name of the quantization scheme that the tensors were trained with; None for a float network."""
     state: dict[str, Tensor]
     origin: dict[str, Any] = field(default_factory=dict)
-    """How it came to be: command, commit, versions, data, steps, scores. JSON-able, never interpreted."""
+    """How it came to be: command, commit, versions, data, steps. JSON-able."""
     sha256: str | None = None
     """Of the tensor file, once it is saved or loaded."""
 
@@ -40,7 +40,7 @@ class Checkpoint:
         """The float network with these tensors, in eval mode. Raises UserError if they do not fit."""
         if self.scheme is not None:
             raise UserError(
-                f"This checkpoint of {self.model} x{self.scale} was trained with scheme {self.scheme!r}; "
+                f"This checkpoint of {self.model} x{self.scale} is of scheme {self.scheme!r}; "
                 "a float checkpoint is needed here. Its float parent is named in its JSON (origin.init)."
             )
         model = create_model(self.model, scale=self.scale)
@@ -64,7 +64,9 @@ def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
     try:
         module.load_state_dict(versioned, strict=True)
     except RuntimeError as error:  # torch says which shape differs, after a heading line
-        raise UserError(f"The tensors are not those of {what}: {str(error).splitlines()[-1].strip()}") from error
+        raise UserError(
+            f"The tensors are not those of {what}: {str(error).splitlines()[-1].strip()}"
+        ) from error
 
 
 def paths(path: Path) -> tuple[Path, Path]:
@@ -79,7 +81,7 @@ def save(checkpoint: Checkpoint, path: Path) -> Path:
     # safetensors refuses tensors that share memory, as observers shared between layers do
     state = {name: value.detach().cpu().contiguous().clone() for name, value in checkpoint.state.items()}
     with replacing(tensors) as temporary:
-        save_file(state, temporary)
+        temporary.write_bytes(to_bytes(state))  # its OSError says when the disk is full
     content = asdict(checkpoint) | {"format": FORMAT, "sha256": sha256(tensors)}
     del content["state"]
     write_text(facts, json.dumps(content, indent=2) + "\n")
@@ -87,23 +89,28 @@ def save(checkpoint: Checkpoint, path: Path) -> Path:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint by either of its files. Raises UserError if it is absent, damaged or mixed up."""
+    """Read a checkpoint by either of its files. UserError if it is absent, damaged or mixed up."""
     tensors, facts = paths(path)
     for file in (tensors, facts):
         if not file.is_file():
-            raise UserError(f"{file} does not exist. A checkpoint is two files: NAME.safetensors and NAME.json.")
+            raise UserError(
+                f"{file} does not exist. A checkpoint is two files: NAME.safetensors and NAME.json."
+            )
     content = read_facts(facts)
     actual = sha256(tensors)
     if content["sha256"] != actual:
         raise UserError(
-            f"{tensors.name} and {facts.name} do not belong together, or a file is damaged: the JSON names "
-            f"SHA-256 {content['sha256'][:12]}…, the tensors have {actual[:12]}…. Copy both files again."
+            f"{tensors.name} and {facts.name} do not belong together, or a file is damaged: the "
+            f"JSON names SHA-256 {content['sha256'][:12]}…, the tensors have {actual[:12]}…."
+            " Copy both files again."
         )
     try:
         state = load_file(tensors)
     except SafetensorError as error:
         raise UserError(f"{tensors} is not a safetensors file ({error}).") from error
-    return Checkpoint(content["model"], content["scale"], content["scheme"], state, content["origin"], actual)
+    return Checkpoint(
+        content["model"], content["scale"], content["scheme"], state, content["origin"], actual
+    )
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -112,10 +119,21 @@ def read_facts(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not JSON ({error}).") from error
-    types = {"format": int, "model": str, "scale": int, "scheme": (str, type(None)), "origin": dict, "sha256": str}
+    types = {
+        "format": int,
+        "model": str,
+        "scale": int,
+        "scheme": (str, type(None)),
+        "origin": dict,
+        "sha256": str,
+    }
     for name, kind in types.items():
         if not isinstance(content, dict) or not isinstance(content.get(name), kind):
-            raise UserError(f"{path} is not a checkpoint's facts: {name!r} is missing or of the wrong type.")
+            raise UserError(
+                f"{path} is not a checkpoint's facts: {name!r} is missing or of the wrong type."
+            )
     if content["format"] != FORMAT:
-        raise UserError(f"{path} has format {content['format']}; this version of edgesr reads format {FORMAT}.")
+        raise UserError(
+            f"{path} has format {content['format']}; this version of edgesr reads format {FORMAT}."
+        )
     return content

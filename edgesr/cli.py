@@ -74,7 +74,9 @@ class Progress:
         left = (self.total - self.done) / max(rate, 1e-9)
         shown = "".join(f"  {name} {text}" for name, text in facts.items())
         eta = f"ETA {left // 60:.0f}:{left % 60:02.0f}"
-        return f"{self.label}  {self.done}/{self.total} {self.unit}{shown}  {rate:.2f} {self.unit}/s  {eta}"
+        return (
+            f"{self.label}  {self.done}/{self.total} {self.unit}{shown}  {rate:.2f} {self.unit}/s  {eta}"
+        )
 
     def __enter__(self) -> "Progress":
         """Show the bar for the length of a `with` block."""

@@ -38,7 +38,5 @@ def processor() -> str:
 
 def _git(*arguments: str) -> str:
     folder = Path(__file__).parent
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -13,9 +13,7 @@ SUPPORT = 4.0  # the cubic kernel spans four samples
 NEGLIGIBLE = 1e-9  # far below half a level of 8 bits, far above the rounding of float64
 
 
-def taps(
-    in_length: int, out_length: int, scale: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def taps(in_length: int, out_length: int, scale: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The samples that make each output sample, and their weights.
 
     `scale` is output over input: 4 enlarges, 1/4 shrinks. Returns indices (out_length, k), each in

@@ -66,18 +66,14 @@ def upscale_tiled(
     arguments that `plan` refuses, more than one image, and an upscaler of another scale.
     """
     if lr.ndim != 4 or lr.shape[0] != 1:
-        raise UserError(
-            f"One image of shape (1,3,H,W) can be tiled at a time, got {tuple(lr.shape)}."
-        )
+        raise UserError(f"One image of shape (1,3,H,W) can be tiled at a time, got {tuple(lr.shape)}.")
     height, width = lr.shape[2:]
     spans = [
         (row, column)
         for row in plan(height, tile[0], overlap, multiple)
         for column in plan(width, tile[1], overlap, multiple)
     ]
-    padded = _pad(
-        lr, padded_length(height, tile[0], multiple), padded_length(width, tile[1], multiple)
-    )
+    padded = _pad(lr, padded_length(height, tile[0], multiple), padded_length(width, tile[1], multiple))
     sr = lr.new_empty(*lr.shape[:2], scale * height, scale * width)
     for done, (row, column) in enumerate(spans, start=1):
         window = padded[:, :, _seen(row, tile[0]), _seen(column, tile[1])]

@@ -102,9 +102,7 @@ def destinations(inputs: list[Path], out: Path, *, scale: int, force: bool) -> d
     UserError for a suffix that cannot be written, two images of one name, and files that are there
     already unless `force`.
     """
-    images = [
-        image for path in inputs for image in (find_images(path) if path.is_dir() else [path])
-    ]
+    images = [image for path in inputs for image in (find_images(path) if path.is_dir() else [path])]
     one = len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir()
     if not one and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file and there are {len(images)} images. Give a folder.")
@@ -142,9 +140,7 @@ def _torch_runner(request: Request) -> Runner:
         _agree(request, loaded.model, loaded.scale, request.checkpoint)
         return _network_runner(loaded)
     if request.model is None:
-        raise UserError(
-            "Give --model NAME, --checkpoint CKPT or --artifact FILE: one says what to run."
-        )
+        raise UserError("Give --model NAME, --checkpoint CKPT or --artifact FILE: one says what to run.")
     scale = request.scale or DEFAULT_SCALE
     if not find_model(request.model).learns:
         fixed = create_model(request.model, scale=scale).eval()
@@ -184,9 +180,7 @@ def _exported_runner(request: Request) -> Runner:
         raise UserError(f"--engine {request.engine} does not run {path.name}. Leave --engine out.")
     artifact = open_artifact(path)
     _agree(request, artifact.model, artifact.scale, path)
-    return Runner(
-        artifact.upscale, artifact.scale, artifact.tile, artifact.overlap, artifact.multiple
-    )
+    return Runner(artifact.upscale, artifact.scale, artifact.tile, artifact.overlap, artifact.multiple)
 
 
 def _newest(request: Request) -> Path:

@@ -12,8 +12,8 @@ from edgesr import cli
 from edgesr.engines.executorch import FACTS
 from export.pte import census
 
-NAME = "executorch"
-FOLD_WEIGHTS = True
+NAME: str = "executorch"
+FOLD_WEIGHTS: bool = True
 
 
 def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
@@ -37,6 +37,6 @@ __all__ = ["FOLD_WEIGHTS", "NAME", "census", "lower"]
 
 
 if __name__ == "__main__":
-    from export import executorch, target
+    from export import command, executorch
 
-    cli.run(lambda: target.main(executorch))
+    cli.run(lambda: command.main(executorch))

@@ -21,9 +21,10 @@ from edgesr.models import MODELS
 from edgesr.provenance import commit, versions
 from edgesr.quantization import pt2e
 from edgesr.tiling import aligned, plan
+from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.report import BUDGETS, Parity, Report
-from export.target import FP32, Target, find_by_sha256
+from export.target import Target
 
 DRAWN_IMAGES = 4
 
@@ -75,9 +76,7 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     for side in request.tile:
         plan(side, side, request.overlap, request.multiple)  # refuses a tile that cannot be used
     checkpoint = request.checkpoint
-    name = file_name(
-        checkpoint.model, checkpoint.scale, request.scheme, request.tile, target.NAME
-    )
+    name = file_name(checkpoint.model, checkpoint.scale, request.scheme, request.tile, target.NAME)
     path, rejected = request.out / name, request.out / f"{name}.rejected"
     say(f"capturing {name}")
     reference, program, inexact = build(request, target.FOLD_WEIGHTS)
@@ -99,9 +98,7 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     return path
 
 
-def build(
-    request: Request, fold_weights: bool
-) -> tuple[Upscaler, ExportedProgram, float | None]:
+def build(request: Request, fold_weights: bool) -> tuple[Upscaler, ExportedProgram, float | None]:
     """For one tile: the reference, the program to lower, and how far converting moved the output."""
     checkpoint, shape = request.checkpoint, (1, 3, *request.tile)
     if checkpoint.scheme is None:

@@ -29,9 +29,7 @@ MOVERS = {"Convert"}
 def census(path: Path) -> Census:
     """Count a .pte's operators, inside its delegates and outside."""
     content = path.read_bytes()
-    plan = next(
-        p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward"
-    )
+    plan = next(p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward")
     calls = [step.instr_args for chain in plan.chains for step in chain.instructions]
     graphs = [
         _xnnpack_graph(payload)

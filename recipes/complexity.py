@@ -18,12 +18,13 @@ def main() -> None:
     scales = [args.scale] if args.scale else SCALES
     counts = [complexity(name, scale) for name in names for scale in scales]
     print(
-        f"{'model':12}{'scale':>6}{'parameters':>12}{'as printed':>12}{'':9}{'G MACs':>9}{'as printed':>12}"
+        f"{'model':12}{'scale':>6}{'parameters':>12}{'as printed':>12}{'':9}"
+        f"{'G MACs':>9}{'as printed':>12}"
     )
     for count in counts:
         print(row(count))
     print(
-        "\nFor a 1280x720 SR image. Beside the paper's figure: the difference, counted as the paper counts."
+        "\nFor a 1280x720 SR image. Beside the printed figure: the difference in the paper's counting."
     )
     if args.json:
         write_text(args.json, json.dumps([to_json(count) for count in counts], indent=2) + "\n")

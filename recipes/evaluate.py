@@ -1,4 +1,7 @@
-"""Score any upscaler on benchmarks: python -m recipes.evaluate --model bicubic --scale 4 --benchmark Set5"""
+"""Score any upscaler on benchmarks.
+
+python -m recipes.evaluate --model bicubic --scale 4 --benchmark Set5
+"""
 
 import argparse
 import json
@@ -57,22 +60,16 @@ def parse() -> argparse.Namespace:
         "or is made as MATLAB's imresize makes it.",
     )
     subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument(
-        "--checkpoint", type=Path, help="float: on whole images; QAT: through tiles"
-    )
+    subject.add_argument("--checkpoint", type=Path, help="float: on whole images; QAT: through tiles")
     subject.add_argument(
         "--artifact", type=Path, help=f"an exported file ({', '.join(SUFFIXES.values())})"
     )
     subject.add_argument("--model", help=f"with its bundled weights: {', '.join(MODELS)}")
     parser.add_argument("--scale", type=int, help="2, 3 or 4 (default: the file's, else 4)")
     parser.add_argument("--benchmark", type=Path, nargs="+", required=True, metavar="DIR")
-    parser.add_argument(
-        "--tile", type=int, default=64, help="LR side of QAT graphs' tiles (default 64)"
-    )
+    parser.add_argument("--tile", type=int, default=64, help="LR side of QAT graphs' tiles (default 64)")
     parser.add_argument("--overlap", type=int, default=8, help="LR pixels they share (default 8)")
-    parser.add_argument(
-        "--means", action="store_true", help="print the means only, no row per image"
-    )
+    parser.add_argument("--means", action="store_true", help="print the means only, no row per image")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores there too")
     return parser.parse_args()
 
@@ -104,13 +101,11 @@ def _checkpoint(args: argparse.Namespace) -> Subject:
     """A float network on whole images, or a fake-quantized graph through tiles."""
     if args.model and not find_model(args.model).learns:
         scale = args.scale or 4
-        return Subject(
-            create_model(args.model, scale=scale), scale, args.model, {"model": args.model}
-        )
+        return Subject(create_model(args.model, scale=scale), scale, args.model, {"model": args.model})
     path = args.checkpoint or weights.find(args.model, args.scale or 4, None)
     if path is None:
         raise UserError(
-            f"No weights of {args.model} x{args.scale or 4} come with edgesr. Name a file with --checkpoint."
+            f"No weights of {args.model} x{args.scale or 4} come with edgesr: give --checkpoint."
         )
     loaded = checkpoint.load(path)
     name = f"{loaded.model} x{loaded.scale} {loaded.scheme or 'float'}"

@@ -92,9 +92,7 @@ def fit(
                 run.save_state(state, network, optimizer)
                 saved = time.monotonic()
             if interrupted.is_set():
-                print(
-                    f"\nSaved after step {done}. Continue with: --resume {run.folder}", flush=True
-                )
+                print(f"\nSaved after step {done}. Continue with: --resume {run.folder}", flush=True)
                 raise KeyboardInterrupt
     return state
 

@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgesr import checkpoint, cli
+from edgesr.authors import from_authors
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.files import sha256
-from edgesr.models.authors import from_authors
 from recipes.run import facts
 
 State = dict[str, Tensor]
@@ -57,9 +57,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, metavar="NAME", help="lffn-s or msfin-s")
     parser.add_argument("--scale", required=True, type=int, metavar="S", help="2, 3 or 4")
     parser.add_argument("--from", required=True, type=Path, metavar="FILE", dest="file")
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="CKPT", help="checkpoint to write"
-    )
+    parser.add_argument("--out", required=True, type=Path, metavar="CKPT", help="checkpoint to write")
     args = parser.parse_args()
     target, _ = checkpoint.paths(args.out)
     if target.absolute() == args.file.absolute():
@@ -70,9 +68,7 @@ def main() -> None:
     origin = facts() | {"imported": {"file": source.name, "sha256": sha256(source)}}
     checkpoint.save(Checkpoint(args.model, args.scale, None, state, origin), args.out)
     count = sum(tensor.numel() for tensor in state.values())
-    print(
-        f"{args.model} x{args.scale}: {len(state)} tensors, {count:,} parameters, all of them set"
-    )
+    print(f"{args.model} x{args.scale}: {len(state)} tensors, {count:,} parameters, all of them set")
     print(f"Saved {target}")
     print(
         f"Next: python -m recipes.evaluate --checkpoint {target} --benchmark Set5\n"
@@ -137,9 +133,7 @@ def read_tensorflow(prefix: Path) -> State:
         ) from error
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        names = [
-            name for name in reader.get_variable_to_shape_map() if not NOT_WEIGHTS.fullmatch(name)
-        ]
+        names = [name for name in reader.get_variable_to_shape_map() if not NOT_WEIGHTS.fullmatch(name)]
         return {name: torch.from_numpy(reader.get_tensor(name)) for name in sorted(names)}
     except (tf.errors.OpError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{prefix} is not a whole TensorFlow checkpoint ({error}).") from error

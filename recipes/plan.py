@@ -60,7 +60,12 @@ def options(recipe: str, description: str | None, *, init: str, steps: str) -> a
         help="folders of images (default: drawn ones)",
     )
     add("--holdout", type=int, metavar="N", help=f"images kept for validation (default {HOLDOUT})")
-    add("--init", type=Path, metavar="CKPT", help=f"float checkpoint to start from (default: {init})")
+    add(
+        "--init",
+        type=Path,
+        metavar="CKPT",
+        help=f"float checkpoint to start from (default: {init})",
+    )
     add("--out", type=Path, metavar="RUN", help="run folder (default: the next free one in ./runs)")
     add("--resume", type=Path, metavar="RUN", help="continue this run; takes no other option")
     add(

@@ -79,22 +79,17 @@ class Run:
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, and one that a crash left half-written."""
         lines = self.log_file.read_text(encoding="utf-8").splitlines(True) if step else []
-        kept = [
-            line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step
-        ]
+        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
         write_text(self.log_file, ",".join(LOG_COLUMNS) + "\n" + "".join(kept))
 
-    def save_state(
-        self, state: State, network: nn.Module, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def save_state(self, state: State, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Replace the state file as a whole."""
         tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
         for index, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in slots.items()}
         # copies, because safetensors refuses tensors that share memory, as shared observers' do
         copies = {
-            name: tensor.detach().to("cpu", copy=True).contiguous()
-            for name, tensor in tensors.items()
+            name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
         }
         content = to_bytes(copies, {"state": json.dumps(asdict(state))})
         with replacing(self.state_file) as temporary:
@@ -108,9 +103,7 @@ class Run:
         if not self.state_file.exists():
             return State()
         tensors, state = _read_state(self.state_file)
-        weights = {
-            name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network/")
-        }
+        weights = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network/")}
         load_strict(network, weights, f"the network of {self.folder}")
         slots: dict[int, dict[str, Tensor]] = {}
         for name in sorted(tensors.keys() - {f"network/{name}" for name in weights}):
@@ -129,8 +122,7 @@ def create(name: str, out: Path | None, config: dict[str, Any]) -> Run:
     folder = out or _next_free(Path("runs") / name)
     if (folder / "config.json").exists():
         raise UserError(
-            f"{folder} holds a run already. Continue it with --resume {folder}, "
-            "or give another --out."
+            f"{folder} holds a run already. Continue it with --resume {folder}, or give another --out."
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file. Give a folder as --out.")
@@ -147,12 +139,8 @@ def resume(folder: Path, recipe: str) -> Run:
         _read_json(folder / "origin.json", list),
     )
     if config.get("recipe") != recipe:
-        raise UserError(
-            f"{folder} is a run of recipes.{config.get('recipe')}, not of recipes.{recipe}."
-        )
-    for leftover in folder.glob(
-        ".state.safetensors.*"
-    ):  # of a process that was killed while saving
+        raise UserError(f"{folder} is a run of recipes.{config.get('recipe')}, not of recipes.{recipe}.")
+    for leftover in folder.glob(".state.safetensors.*"):  # of a process that was killed while saving
         leftover.unlink()
     write_text(folder / "origin.json", _json([*starts, facts()]))
     return Run(folder, config)

@@ -15,9 +15,7 @@ def shared() -> Path:
     """The folder of benchmark images, papers and reference weights kept beside the repository."""
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir() and "EDGESR_REQUIRE_SHARED" not in os.environ:
-        pytest.skip(
-            "needs the benchmark images in ../shared, which are not part of this repository"
-        )
+        pytest.skip("needs the benchmark images in ../shared, which are not part of this repository")
     return folder
 
 

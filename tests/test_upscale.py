@@ -131,9 +131,7 @@ def test_one_pixel(tmp_path: Path) -> None:
         assert large.getcolors() == [(16, (10, 120, 250))]
 
 
-def test_checkpoint_says_model_and_scale(
-    tmp_path: Path, photo: Path, trained: Path, capsys
-) -> None:
+def test_checkpoint_says_model_and_scale(tmp_path: Path, photo: Path, trained: Path, capsys) -> None:
     out = tmp_path / "out.png"
     assert command("upscale", photo, "--checkpoint", trained, "--out", out) == 0
     with Image.open(out) as large:
@@ -210,9 +208,7 @@ def exported(tmp_path: Path, monkeypatch) -> Path:
     return path
 
 
-def test_artifact_says_model_and_scale_and_runs_in_tiles(
-    photo: Path, exported: Path, capsys
-) -> None:
+def test_artifact_says_model_and_scale_and_runs_in_tiles(photo: Path, exported: Path, capsys) -> None:
     out = photo.with_name("out.png")
     assert command("upscale", photo, "--artifact", exported, "--out", out) == 0
     assert "7x9 -> 14x18  2 tiles" in capsys.readouterr().out
@@ -269,9 +265,7 @@ def test_one_image_goes_into_a_folder_that_is_there(tmp_path: Path, photo: Path)
     assert [path.name for path in out.iterdir()] == ["photo_x2.png"]
 
 
-def test_bad_images_among_good_are_reported_and_passed_over(
-    tmp_path: Path, photo: Path, capsys
-) -> None:
+def test_bad_images_among_good_are_reported_and_passed_over(tmp_path: Path, photo: Path, capsys) -> None:
     truncated, text, out = tmp_path / "cut.png", tmp_path / "text.jpg", tmp_path / "out"
     truncated.write_bytes(photo.read_bytes()[:-40])
     text.write_text("not an image")

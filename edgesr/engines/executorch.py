@@ -29,7 +29,9 @@ def open_file(path: Path) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
         facts = json.loads(_method(program, FACTS).execute([])[0])
         forward = _method(program, "forward")
     except (RuntimeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is damaged or not a .pte of this ExecuTorch version ({error}).") from error
+        raise UserError(
+            f"{path} is damaged or not a .pte of this ExecuTorch version ({error})."
+        ) from error
 
     def run(lr: Tensor, _alive: bytes = content) -> Tensor:
         # the runtime returns a view of memory that its next call overwrites

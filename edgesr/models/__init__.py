@@ -50,7 +50,9 @@ def find_trainable(name: str) -> Model:
     model = find_model(name)
     if not model.learns:
         allowed = ", ".join(key for key, row in MODELS.items() if row.learns)
-        raise UserError(f"Model {name!r} has no parameters to train or quantize. Choose one of: {allowed}.")
+        raise UserError(
+            f"Model {name!r} has no parameters to train or quantize. Choose one of: {allowed}."
+        )
     return model
 
 

@@ -25,7 +25,8 @@ class SpindleBlock(nn.Module):
         groups = self.width if depthwise else 1
         self.expand = nn.Conv2d(features, expanded, 1, bias=False)
         self.paths = nn.ModuleList(
-            nn.Sequential(*self._path(depth, groups, linear=index == 0)) for index, depth in enumerate(PATHS)
+            nn.Sequential(*self._path(depth, groups, linear=index == 0))
+            for index, depth in enumerate(PATHS)
         )
         self.shrink = nn.Conv2d(expanded, features, 1, bias=False)
 
@@ -46,7 +47,7 @@ class SpindleBlock(nn.Module):
 
 
 class FusionModule(nn.Module):
-    """B spindle blocks in series, their outputs concatenated and fused, plus the input. Paper Fig. 2, Eq. 2."""
+    """B spindle blocks in series, their outputs fused, plus the input. Paper Fig. 2, Eq. 2."""
 
     def __init__(self, features: int, expanded: int, blocks: int, depthwise: bool) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class FusionModule(nn.Module):
 
 
 class SoftmaxFusion(nn.Module):
-    """SFFM: M module outputs weighted per channel by a softmax over the modules. Paper Sec. II-C, Eq. 6 to 8."""
+    """SFFM: module outputs weighted per channel by a softmax over them. Paper Sec. II-C."""
 
     def __init__(self, features: int, modules: int) -> None:
         super().__init__()
@@ -71,7 +72,9 @@ class SoftmaxFusion(nn.Module):
 
     def forward(self, outputs: list[Tensor]) -> Tensor:
         """M tensors (N,C,h,w) → (N,C,h,w)."""
-        scores = [dense(F.adaptive_avg_pool2d(x, 1)) for dense, x in zip(self.dense, outputs, strict=True)]
+        scores = [
+            dense(F.adaptive_avg_pool2d(x, 1)) for dense, x in zip(self.dense, outputs, strict=True)
+        ]
         joined = torch.cat(scores, 3)  # (N,C,1,M)
         # rank 3 with the softmax last: XNNPACK computes a rank-4 softmax wrongly
         ranked = joined.reshape(joined.shape[0], joined.shape[1], joined.shape[3])
@@ -84,10 +87,18 @@ class SoftmaxFusion(nn.Module):
 
 
 class LFFN(nn.Module):
-    """LR (N,3,h,w) → SR (N,3,sh,sw), both in [0,1]. Every convolution but the up-sampling is bias-free."""
+    """LR (N,3,h,w) → SR (N,3,sh,sw), both in [0,1]. Only the up-sampling has biases."""
+
+    centre: Tensor
 
     def __init__(
-        self, scale: int, *, modules: int, blocks: int = 4, features: int = 48, depthwise: bool = False
+        self,
+        scale: int,
+        *,
+        modules: int,
+        blocks: int = 4,
+        features: int = 48,
+        depthwise: bool = False,
     ) -> None:
         super().__init__()
         self.scale = scale

@@ -81,7 +81,9 @@ def compute_in_unit_range(model: MSFIN) -> None:
     gates = {g for m in model.modules() if isinstance(m, ChannelAttention) for g in m.children()}
     with torch.no_grad():
         for layer in model.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer not in gates | {model.add_mean}:
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer not in gates | {
+                model.add_mean
+            }:
                 if layer.bias is not None:
                     layer.bias /= LEVELS
             elif isinstance(layer, ChannelAttention):

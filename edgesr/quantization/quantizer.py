@@ -71,7 +71,7 @@ class SuperResolutionQuantizer(Quantizer):
         }
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Write an annotation on every node. Raises NotImplementedError for an operator without a rule."""
+        """Annotate every node. NotImplementedError for an operator without a rule."""
         for node in model.graph.nodes:
             if node.op == "placeholder":
                 _set(node, {}, self.scheme.pixel)

@@ -29,9 +29,7 @@ def test_lr_is_made_where_there_is_none(tmp_path: Path, inner: str):
 
 
 @pytest.mark.parametrize("lr_name", ["ax4.png", "a.png"])
-@pytest.mark.parametrize(
-    "names", [("HR", "LR_bicubic"), ("DIV2K_valid_HR", "DIV2K_valid_LR_bicubic")]
-)
+@pytest.mark.parametrize("names", [("HR", "LR_bicubic"), ("DIV2K_valid_HR", "DIV2K_valid_LR_bicubic")])
 def test_lr_files_are_used(tmp_path: Path, names: tuple[str, str], lr_name: str):
     lr = np.full((6, 7, 3), 9, np.uint8)
     put(tmp_path / names[0] / "a.png")
@@ -93,7 +91,5 @@ def test_set5_uses_the_official_lr(shared: Path):
 
 
 def test_the_grey_image_of_set14_has_one_channel(shared: Path):
-    shapes = {
-        pair.name: pair.hr.shape for pair in load_benchmark(shared / "data/benchmark/Set14", 2)
-    }
+    shapes = {pair.name: pair.hr.shape for pair in load_benchmark(shared / "data/benchmark/Set14", 2)}
     assert [name for name, shape in shapes.items() if shape[2] == 1] == ["bridge"]

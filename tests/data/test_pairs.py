@@ -140,9 +140,7 @@ def test_small_images_are_left_out_and_counted(tmp_path: Path):
 
 def test_only_small_images_are_refused(tmp_path: Path):
     put(tmp_path / "small.png", side=15)
-    with pytest.raises(
-        UserError, match=r"one crop of 16x16 pixels: .*small\.png, for one, is 15x15"
-    ):
+    with pytest.raises(UserError, match=r"one crop of 16x16 pixels: .*small\.png, for one, is 15x15"):
         load_training([tmp_path], 2, 8, holdout=0)
 
 
@@ -152,9 +150,7 @@ def test_holding_out_everything_is_refused(tmp_path: Path):
         load_training([tmp_path], 2, 8, holdout=1)
 
 
-@pytest.mark.parametrize(
-    "folder", ["Set5", "set14/HR", "BSD100", "Urban100/HR", "Manga109", "B100"]
-)
+@pytest.mark.parametrize("folder", ["Set5", "set14/HR", "BSD100", "Urban100/HR", "Manga109", "B100"])
 def test_benchmarks_are_never_trained_on(tmp_path: Path, folder: str):
     put(tmp_path / folder / "a.png")
     with pytest.raises(UserError, match="is a benchmark: its images are for scoring only"):

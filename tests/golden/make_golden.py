@@ -37,9 +37,7 @@ REFUSED = [  # length, tile, overlap, multiple
 def tile_plans() -> dict[str, Any]:
     """Plans by length, tile, overlap and multiple; spans are [start, keep_from, keep_to]."""
     return {
-        "plans": [
-            _planned(length, *grid) for grid in GRIDS for length in sorted(_lengths(grid[0]))
-        ],
+        "plans": [_planned(length, *grid) for grid in GRIDS for length in sorted(_lengths(grid[0]))],
         "refused": [_refused(*arguments) for arguments in REFUSED],
     }
 

@@ -138,9 +138,7 @@ def test_no_images_and_two_of_one_name_are_refused():
 
 @pytest.mark.parametrize(("name", "scale"), BICUBIC)
 def test_bicubic_scores_as_in_the_tables(shared: Path, name: str, scale: int):
-    scores = evaluate(
-        bicubic(scale), load_benchmark(shared / "data/benchmark" / name, scale), scale
-    )
+    scores = evaluate(bicubic(scale), load_benchmark(shared / "data/benchmark" / name, scale), scale)
     expected = BICUBIC[name, scale]
     assert scores.psnr == pytest.approx(expected[0], abs=0.006)
     assert scores.ssim == pytest.approx(expected[1], abs=0.0001)

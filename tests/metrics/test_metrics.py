@@ -45,9 +45,7 @@ def test_psnr_by_hand():
     a = np.zeros((2, 2))
     assert psnr(a, a + 255) == pytest.approx(0)
     assert psnr(a, a + 1) == pytest.approx(48.1308036)
-    assert psnr(a, np.array([[2.0, 0], [0, 0]])) == pytest.approx(
-        48.1308036
-    )  # the mean square is 1
+    assert psnr(a, np.array([[2.0, 0], [0, 0]])) == pytest.approx(48.1308036)  # the mean square is 1
 
 
 def test_psnr_of_equal_images_is_infinite():

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from edgesr import checkpoint
+from edgesr.authors import MSFIN_NAMES
 from edgesr.errors import UserError
 from edgesr.models import create_model
-from edgesr.models.authors import MSFIN_NAMES
 from recipes import import_weights
 from recipes.import_weights import read
 
@@ -54,9 +54,7 @@ def test_a_safetensors_file(theirs: dict[str, Tensor], imported: Import, tmp_pat
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "params", "params_ema", "model"])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_a_pytorch_file(
-    theirs: dict[str, Tensor], tmp_path: Path, wrapper: str | None, prefix: str
-):
+def test_a_pytorch_file(theirs: dict[str, Tensor], tmp_path: Path, wrapper: str | None, prefix: str):
     content = {prefix + name: tensor for name, tensor in theirs.items()}
     torch.save({wrapper: content, "epoch": 3} if wrapper else content, tmp_path / "theirs.pt")
     found = read(tmp_path / "theirs.pt")
@@ -150,9 +148,7 @@ def tensorflow_checkpoint(tmp_path: Path, shared: Path) -> Path:
         tensors=[tf.constant(tensor) for tensor in tensors.values()],
     )
     if not prefix.with_name(prefix.name + ".index").exists():  # SaveV2 writes one shard to merge
-        tf.raw_ops.MergeV2Checkpoints(
-            checkpoint_prefixes=[str(prefix)], destination_prefix=str(prefix)
-        )
+        tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=[str(prefix)], destination_prefix=str(prefix))
     return prefix
 
 

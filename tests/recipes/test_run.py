@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from edgesr import provenance
 from edgesr.errors import UserError
 from recipes import run as runs
 from recipes.run import Run, State
@@ -145,11 +146,9 @@ def test_a_damaged_folder_is_refused(run: Run, name: str, content: bytes | None)
         runs.resume(run.folder, "train")
 
 
-def test_outside_of_a_checkout_the_commit_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(runs, "__file__", str(tmp_path / "run.py"))
-    assert runs.commit() == "unknown"
+def test_outside_of_a_checkout_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    assert runs.facts()["commit"] == "unknown"
 
 
 def test_facts_are_json(run: Run):

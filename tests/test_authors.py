@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from edgesr.authors import MSFIN_NAMES, _shuffled, from_authors
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import load_benchmark
 from edgesr.errors import UserError
 from edgesr.metrics import evaluate
 from edgesr.models import create_model
-from edgesr.models.authors import MSFIN_NAMES, _shuffled, from_authors
 
 
 def released(shared: Path, model: str, scale: int) -> dict[str, torch.Tensor]:

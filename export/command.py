@@ -1,0 +1,64 @@
+"""The command line that all targets share."""
+
+import argparse
+from pathlib import Path
+
+from edgesr import checkpoint as checkpoints
+from edgesr.engines import ARTIFACTS
+from edgesr.errors import UserError
+from edgesr.quantization import SCHEMES
+from export.choose import FP32, choose_checkpoint
+from export.pipeline import Request, export
+from export.target import Target
+
+
+def main(target: Target) -> None:
+    """Export a checkpoint, verify the file and write its report. UserError if it fails its budget."""
+    args = _parser(target.NAME).parse_args()
+    checkpoint = choose_checkpoint(args.checkpoint, args.model, args.scale, args.scheme)
+    reference = checkpoints.load(args.float_checkpoint) if args.float_checkpoint else None
+    request = Request(checkpoint, _tile(args.tile), args.overlap, args.out, args.benchmark, reference)
+    export(target, request, say=print)
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m export.{name}",
+        description=f"Lower a checkpoint to {name}, run the file, compare it with the trained network "
+        "and write a report beside it. A file outside its budget is kept as .rejected, with exit "
+        "status 1. With no arguments: the newest QAT run under ./runs, else the bundled weights.",
+    )
+    add = parser.add_argument
+    add("--checkpoint", type=Path, help="a checkpoint of recipes.qat or recipes.train")
+    add("--model", help="export this network's newest QAT run, else its bundled weights")
+    add("--scale", type=int, help="with --model: 2, 3 or 4 (default 4)")
+    add("--scheme", choices=[*SCHEMES, FP32], help="with --model (default w8a8)")
+    add("--tile", default="64x64", help="LR height x width of the one input (default %(default)s)")
+    add(
+        "--overlap",
+        type=int,
+        default=8,
+        help="LR pixels that tiles share at inner edges (default 8)",
+    )
+    add("--out", type=Path, default=ARTIFACTS, help="folder for the file (default ./%(default)s)")
+    add(
+        "--benchmark",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="score the file on these and compare images on them; else on images drawn here",
+    )
+    add(
+        "--float-checkpoint",
+        type=Path,
+        help="the float network to compare with (default: its parent)",
+    )
+    return parser
+
+
+def _tile(text: str) -> tuple[int, int]:
+    parts = text.split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--tile {text!r} is not HEIGHTxWIDTH in LR pixels, as in 64x64.")
+    return int(parts[0]), int(parts[1])
