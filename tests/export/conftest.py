@@ -1,0 +1,51 @@
+"""A network small enough to be lowered in seconds, under the name of the one it is a size of."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgesr import checkpoint as checkpoints
+from edgesr.checkpoint import Checkpoint
+from edgesr.models import MODELS, create_model
+from edgesr.models.lffn import LFFN
+from edgesr.quantization import find_scheme, pt2e
+
+
+def tiny_lffn(scale: int) -> LFFN:
+    return LFFN(scale, modules=2, blocks=2, features=12, depthwise=True)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=tiny_lffn))
+
+
+def calmed() -> torch.nn.Module:
+    """Fresh weights whose SR is in range: an exploding output says nothing of 8-bit levels."""
+    torch.manual_seed(0)
+    model = create_model("lffn-s", scale=2)
+    with torch.no_grad():
+        model.get_parameter("last.weight").mul_(0.05)
+    return model
+
+
+@pytest.fixture
+def float_checkpoint(tiny: None, tmp_path: Path) -> Path:
+    return checkpoints.save(
+        Checkpoint("lffn-s", 2, None, calmed().state_dict()), tmp_path / "float"
+    )
+
+
+@pytest.fixture
+def qat_checkpoint(tiny: None, float_checkpoint: Path, tmp_path: Path) -> Path:
+    """Calibrated on noise; its origin names the float checkpoint, as recipes.qat writes it."""
+    graph = pt2e.prepare(calmed(), find_scheme("w8a8"), (4, 3, 16, 16))
+    graph.train()
+    for _ in range(4):
+        graph(torch.rand(4, 3, 16, 16))
+    pt2e.freeze(graph, torch.rand(4, 3, 16, 16))
+    origin = {"init": {"file": "float", "sha256": checkpoints.load(float_checkpoint).sha256}}
+    checkpoint = Checkpoint("lffn-s", 2, "w8a8", graph.state_dict(), origin)
+    return checkpoints.save(checkpoint, tmp_path / "qat")
