@@ -76,6 +76,8 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     for side in request.tile:
         plan(side, side, request.overlap, request.multiple)  # refuses a tile that cannot be used
     checkpoint = request.checkpoint
+    for folder in request.benchmarks:
+        load_benchmark(folder, checkpoint.scale)  # refuses one that is not there, before the work
     name = file_name(checkpoint.model, checkpoint.scale, request.scheme, request.tile, target.NAME)
     path, rejected = request.out / name, request.out / f"{name}.rejected"
     say(f"capturing {name}")

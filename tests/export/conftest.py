@@ -33,9 +33,7 @@ def calmed() -> torch.nn.Module:
 
 @pytest.fixture
 def float_checkpoint(tiny: None, tmp_path: Path) -> Path:
-    return checkpoints.save(
-        Checkpoint("lffn-s", 2, None, calmed().state_dict()), tmp_path / "float"
-    )
+    return checkpoints.save(Checkpoint("lffn-s", 2, None, calmed().state_dict()), tmp_path / "float")
 
 
 @pytest.fixture

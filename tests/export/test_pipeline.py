@@ -95,6 +95,7 @@ def test_fp32(monkeypatch: pytest.MonkeyPatch, float_checkpoint: Path, tmp_path:
         assert torch.allclose(open_artifact(path).upscale(lr), network(lr), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_outside_its_budget_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -112,8 +113,9 @@ def test_outside_its_budget_is_rejected(
     convert = pt2e.convert
     monkeypatch.setattr(pt2e, "convert", faulty)
     out = tmp_path / "out"
+    arguments = ("--checkpoint", qat_checkpoint, "--tile", "24x24", "--out", out)
     with pytest.raises(SystemExit) as stopped:
-        cli.run(lambda: run(monkeypatch, "--checkpoint", qat_checkpoint, "--tile", "24x24", "--out", out))
+        cli.run(lambda: run(monkeypatch, *arguments))
     assert "outside its budget" in str(stopped.value.code)
     name = "lffn-s_x2_w8a8_24x24.pte.rejected"
     assert sorted(path.name for path in out.iterdir()) == [name, f"{name}.report.json"]
@@ -126,6 +128,7 @@ def test_outside_its_budget_is_rejected(
     assert not (out / name).exists(), "a rejected file must not outlive the one that replaces it"
 
 
+@pytest.mark.slow
 def test_a_budget_holds_every_figure(qat_checkpoint: Path, tmp_path: Path) -> None:
     request = pipeline.Request(checkpoints.load(qat_checkpoint), (24, 24), 8, tmp_path, [], None)
     impossible = replace(
