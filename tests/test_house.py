@@ -81,7 +81,7 @@ def test_no_file_names_a_developers_machine_or_a_package_index() -> None:
 def test_commands_are_found() -> None:
     promised = {"recipes.train", "recipes.qat", "recipes.evaluate", "export.executorch", "edgesr"}
     assert promised <= set(COMMANDS)
-    assert len(COMMANDS) >= 8
+    assert len(COMMANDS) >= 7
 
 
 @pytest.mark.parametrize("command", COMMANDS)

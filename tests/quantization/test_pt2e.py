@@ -11,7 +11,7 @@ from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
-from edgesr.quantization import SCHEMES, find_scheme, pt2e
+from edgesr.quantization import SCHEMES, Scheme, find_scheme, pt2e
 
 NETWORKS = [name for name, row in MODELS.items() if row.learns]
 PATCH = (2, 3, 16, 16)
@@ -69,6 +69,42 @@ def test_image_leaves_on_the_pixel_grid(case: tuple[str, str, GraphModule, Tenso
     assert torch.allclose(levels, levels.round(), atol=1e-4)
     assert levels.min() >= 0
     assert levels.max() <= 255.001
+
+
+def scales_around(graph: GraphModule, operator: str) -> list[tuple[set[object], set[object]]]:
+    """(scale, zero point) of the tensors read and written by each call of an operator."""
+    found = []
+    for node in pt2e.convert(graph, fold_weights=True).graph.nodes:
+        if node.op == "call_function" and str(node.target) == operator:
+            read = {tuple(source.args[1:3]) for source in node.all_input_nodes}
+            found.append((read, {tuple(reader.args[1:3]) for reader in node.users}))
+    return found
+
+
+def test_shared_own_and_fixed_scales(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    """Concatenated tensors share a scale, as do moved ones; an enlarged one must not."""
+    graph, checked = case[2], 0
+    for operator in ("aten.cat.default", "aten.slice.Tensor", "aten.leaky_relu.default"):
+        for read, written in scales_around(graph, operator):
+            assert len(read) == 1
+            assert read == written
+            checked += 1
+    for operator in ("aten.sigmoid.default", "aten.softmax.int"):
+        for _, written in scales_around(graph, operator):
+            assert written == {(1 / 256, -128)}
+            checked += 1
+    for read, written in scales_around(graph, "aten.upsample_bilinear2d.vec"):
+        assert read != written
+        checked += 1
+    assert checked > 20
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
+def test_fixed_scales_are_float32(scheme: Scheme) -> None:
+    """Fake quantizers hold a scale so; a double would be converted to other rounding ties."""
+    for fixed in (scheme.pixel, scheme.unit):
+        assert fixed.scale == torch.tensor(fixed.scale, dtype=torch.float32).item()
+        assert fixed.zero_point == -128
 
 
 @torch.no_grad()

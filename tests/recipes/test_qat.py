@@ -78,7 +78,7 @@ def test_from_float_weights_to_a_frozen_checkpoint(
     lr = torch.rand(1, 3, 24, 24)
     with torch.no_grad():
         difference = graph(lr) - checkpoints.load(init).build_float()(lr).clamp(0, 1)
-    assert difference.abs().mean() < 0.05
+    assert difference.abs().mean() < 0.1  # of unrelated images: 0.3
 
 
 def test_activations_freeze_half_way(init: Path, tmp_path: Path) -> None:

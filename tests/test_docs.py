@@ -1,0 +1,49 @@
+"""What the documents tell to type can be typed."""
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md")
+TEXT = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
+COMMANDS = sorted({line.strip(" `.,)") for line in re.findall(r"python -m [^\n#`]+", TEXT)})
+COMMANDS = [command for command in COMMANDS if "<" not in command and not command.endswith("-m")]
+
+
+@cache
+def help_of(*words: str) -> str:
+    command = [sys.executable, "-m", *words, "--help"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_commands_are_found() -> None:
+    assert len(COMMANDS) >= 7
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_exists_with_its_options(command: str) -> None:
+    words = shlex.split(command)[2:]
+    subcommand = words[1:2] if words[0] == "edgesr" else []
+    shown = help_of(words[0], *subcommand)
+    for option in (word for word in words if word.startswith("--")):
+        assert option in shown
+
+
+def test_make_verbs_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    verbs = set(re.findall(r"(?<=make )[a-z]+(?=[ \n`])", TEXT)) - {"alone"}
+    assert len(verbs) >= 5
+    assert [verb for verb in verbs if not re.search(rf"^{verb}:", makefile, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_that_are_named_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:edgesr|recipes|export|tests|scripts)/[\w./-]+)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
