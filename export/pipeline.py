@@ -23,6 +23,7 @@ from edgesr.quantization import pt2e
 from edgesr.tiling import aligned, plan
 from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
+from export.memory import peak_rss
 from export.report import BUDGETS, Parity, Report
 from export.target import Target
 
@@ -136,6 +137,7 @@ def examine(
         pairs = drawn_pairs(artifact.scale, DRAWN_IMAGES)
         measure(artifact, reference, None, pairs, report.parity)
     report.latency = latency(artifact)
+    report.peak_rss_bytes = peak_rss(path.resolve())
     return report
 
 

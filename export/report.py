@@ -120,6 +120,8 @@ class Report:
     """Largest difference of fake-quantized and converted graph, in [0,1]: must be 0. None for fp32."""
     quality: dict[str, Quality] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
+    peak_rss_bytes: int | None = None
+    """Resident memory that a run of one tile adds to the idle runtime's, at its peak."""
 
     @property
     def failures(self) -> list[str]:
@@ -190,7 +192,10 @@ class Report:
             "parity": self.parity.to_json() | {"converted_max_difference": self.converted_difference},
             "quality": {name: quality.to_json() for name, quality in self.quality.items()},
             "latency": self.latency,
-            "memory": {"planned_bytes": self.census.planned_bytes, "peak_rss_bytes": None},
+            "memory": {
+                "planned_bytes": self.census.planned_bytes,
+                "peak_rss_bytes": self.peak_rss_bytes,
+            },
             "verdict": {
                 "passed": not self.failures,
                 "budget": asdict(self.budget),

@@ -14,7 +14,6 @@ from torchao.quantization.pt2e import (
     FakeQuantizeBase,
     allow_exported_model_train_eval,
     disable_observer,
-    enable_observer,
 )
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
@@ -44,7 +43,7 @@ def prepare(model: nn.Module, scheme: Scheme, lr_shape: LrShape) -> GraphModule:
 def freeze_activations(graph: GraphModule) -> None:
     """Stop moving the activations' scales. The weights' follow the weights until `freeze`."""
     for module in graph.modules():
-        if isinstance(module, FakeQuantizeBase) and not _is_per_channel(module):
+        if isinstance(module, FakeQuantizeBase) and not module.is_per_channel:
             disable_observer(module)
 
 
@@ -55,9 +54,6 @@ def freeze(graph: GraphModule, lr: Tensor) -> None:
     Without that look their scales would be those of before the last optimizer step.
     """
     freeze_activations(graph)
-    for module in graph.modules():
-        if isinstance(module, FakeQuantizeBase) and _is_per_channel(module):
-            enable_observer(module)
     graph.eval()
     graph(lr)
     graph.apply(disable_observer)
@@ -68,10 +64,6 @@ def take_over(graph: GraphModule, trained: nn.Module) -> None:
     graph.load_state_dict(trained.state_dict())
     graph.eval()
     graph.apply(disable_observer)
-
-
-def _is_per_channel(module: FakeQuantizeBase) -> bool:
-    return getattr(module, "is_per_channel", False)
 
 
 def fake_quantized(checkpoint: Checkpoint, lr_shape: LrShape) -> GraphModule:

@@ -62,6 +62,7 @@ def test_w8a8(
     assert report["parity"]["images"] == len(BENCHMARK_SIZES)
     assert report["parity"]["converted_max_difference"] == 0.0
     assert report["latency"]["device"].startswith("host")
+    assert 0 < report["memory"]["peak_rss_bytes"] < 100_000_000
     scores = report["quality"]["Tiny2"]
     assert abs(scores["fake_quant_db"] - scores["artifact_db"]) < 0.05
     assert scores["drop_db"] == pytest.approx(scores["float_db"] - scores["artifact_db"])

@@ -341,15 +341,6 @@ def test_settings_out_of_range_are_refused(change: dict[str, object]):
         SETTINGS.changed(**change)
 
 
-@pytest.fixture
-def _as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.mark.usefixtures("_as_before")
 def test_devices(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert use_device("auto", 1) == CPU

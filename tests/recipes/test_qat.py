@@ -25,14 +25,6 @@ STEPS = 4
 SMALL = ["--patch", "8", "--batch", "2", "--threads", "1", "--device", "cpu", "--save-every", "0"]
 
 
-@pytest.fixture(autouse=True)
-def _as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture
 def init(tmp_path: Path) -> Path:
     """Float weights whose SR is in range, which a fresh network's is not."""

@@ -25,14 +25,6 @@ SMALL = ["--model", "lffn-s", "--patch", "8", "--batch", "2", "--threads", "1", 
 SMALL += ["--holdout", "1", "--save-every", "0"]
 
 
-@pytest.fixture(autouse=True)
-def _as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
