@@ -6,7 +6,7 @@ from edgesr import checkpoint as checkpoints
 from edgesr import weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
-from edgesr.models import find_trainable
+from edgesr.models import check_scale, find_trainable
 
 RUNS = Path("runs")
 BUNDLED = ("msfin-s", 4)
@@ -22,6 +22,7 @@ def choose_checkpoint(
         return _agreeing(checkpoints.load(path), model, scale, scheme)
     if model is not None:
         find_trainable(model)
+        check_scale(scale or 4)
     elif scale is not None or scheme is not None:
         raise UserError("--scale and --scheme choose among a network's checkpoints: give --model too.")
     quantized = scheme != FP32

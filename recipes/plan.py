@@ -10,7 +10,7 @@ import torch
 from edgesr import checkpoint
 from edgesr.data.pairs import TrainingSet
 from edgesr.errors import UserError
-from edgesr.models import create_model, find_trainable
+from edgesr.models import check_scale, find_trainable
 from recipes import run as runs
 from recipes.fit import use_device
 from recipes.run import Run, State
@@ -116,7 +116,7 @@ def planned(
     """The plan that the options ask for, over `settings`; UserError for one that cannot work."""
     model = find_trainable(args.model)
     scale = SCALE if args.scale is None else args.scale
-    create_model(args.model, scale=scale)
+    check_scale(scale)
     names = ("steps", "batch", "patch", "lr", "seed", "validate_every", "save_every")
     settings = settings.changed(**{name: getattr(args, name) for name in names})
     multiple = model.lr_multiple(scale)

@@ -14,7 +14,7 @@ from torch.fx import GraphModule
 from edgesr import checkpoint, cli, weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
-from edgesr.models import create_model, find_model, find_trainable
+from edgesr.models import check_scale, create_model, find_model, find_trainable
 from edgesr.quantization import SCHEMES, find_scheme, pt2e
 from edgesr.tiling import upscale_tiled
 from recipes.fit import Batches, fit, use_device
@@ -83,7 +83,7 @@ def planned_qat(args: argparse.Namespace) -> Plan:
     find_trainable(args.model)
     scheme = find_scheme(args.scheme or "w8a8").name
     scale = SCALE if args.scale is None else args.scale
-    create_model(args.model, scale=scale)
+    check_scale(scale)
     init = args.init or weights.find(args.model, scale, None)
     if init is None:
         raise UserError(

@@ -33,9 +33,9 @@ def open_file(path: Path) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
             f"{path} is damaged or not a .pte of this ExecuTorch version ({error})."
         ) from error
 
-    def run(lr: Tensor, _alive: bytes = content) -> Tensor:
-        # the runtime returns a view of memory that its next call overwrites
-        return forward.execute((lr,))[0].clone()
+    # the method computes on memory of both, which must live as long as it does
+    def run(lr: Tensor, _alive: tuple[object, bytes] = (program, content)) -> Tensor:
+        return forward.execute((lr,))[0]
 
     return facts, run
 

@@ -56,9 +56,14 @@ def find_trainable(name: str) -> Model:
     return model
 
 
+def check_scale(scale: int) -> None:
+    """UserError for a scale that no network has."""
+    if scale not in SCALES:
+        raise UserError(f"Unknown scale {scale}. Known scales: {', '.join(map(str, SCALES))}.")
+
+
 def create_model(name: str, *, scale: int) -> nn.Module:
     """Build a network with fresh weights. UserError for an unknown name or scale."""
     model = find_model(name)
-    if scale not in SCALES:
-        raise UserError(f"Unknown scale {scale}. Known scales: {', '.join(map(str, SCALES))}.")
+    check_scale(scale)
     return model.build(scale)

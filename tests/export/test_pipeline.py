@@ -177,6 +177,8 @@ def test_choice_of_checkpoint(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"recipes\.qat --model lffn-s --scale 2"):
         choose_checkpoint(None, "lffn-s", 2, None)
+    with pytest.raises(UserError, match="Known scales"):
+        choose_checkpoint(None, "lffn-s", 7, None)
     with pytest.raises(UserError, match="give --model too"):
         choose_checkpoint(None, None, 2, None)
     with pytest.raises(UserError, match="Did you mean 'lffn-s'"):
