@@ -1,6 +1,7 @@
 """From a checkpoint to a verified .pte, and the refusals on the way."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,10 @@ def test_choice_of_checkpoint(
     for name, source in (("a/1", float_checkpoint), ("a/2", qat_checkpoint), ("b/1", float_checkpoint)):
         checkpoints.save(checkpoints.load(source), tmp_path / "runs" / name / "checkpoint")
     assert choose_checkpoint(None, None, None, None).scheme == "w8a8"
+    older = replace(checkpoints.load(qat_checkpoint), origin={"run": "older"})
+    card = checkpoints.paths(checkpoints.save(older, tmp_path / "runs" / "z" / "checkpoint"))[1]
+    os.utime(card, (1, 1))
+    assert choose_checkpoint(None, None, None, None).origin != {"run": "older"}
     assert choose_checkpoint(None, "lffn-s", 2, None).scheme == "w8a8"
     digest = checkpoints.load(float_checkpoint).sha256
     found = find_by_sha256(digest)

@@ -59,6 +59,15 @@ def test_untrained_networks_start_near_the_images_range() -> None:
         assert sr.abs().max() < 50, name
 
 
+def test_lffn_starts_as_its_authors_do() -> None:
+    """He's normal, a depthwise layer's fan-in counting all 16 channels."""
+    network = create_model("lffn-s", scale=4)
+    for name, fan_in in (("head", 27), ("body.0.fuse", 192), ("body.0.blocks.0.paths.1.0", 144)):
+        weight = network.get_parameter(f"{name}.weight")
+        spread = 0.88 * (2 / fan_in) ** 0.5  # a normal cut at two deviations
+        assert weight.std().item() == pytest.approx(spread, rel=0.25)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -99,6 +99,19 @@ def test_shared_own_and_fixed_scales(case: tuple[str, str, GraphModule, Tensor])
     assert checked > 20
 
 
+def test_no_edge_is_quantized_twice(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    """What a reader needs is what the writer wrote: nothing is converted from int8 to int8."""
+    nodes = pt2e.convert(case[2], fold_weights=True).graph.nodes
+    quantizing = [node for node in nodes if "quantize_per_tensor" in str(node.target)]
+    again = [
+        node
+        for node in quantizing
+        if ".quantize" in str(node.target) and "dequantize" in str(node.args[0].target)
+    ]
+    assert len(quantizing) > 100
+    assert again == []
+
+
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
 def test_fixed_scales_are_float32(scheme: Scheme) -> None:
     """Fake quantizers hold a scale so; a double would be converted to other rounding ties."""
