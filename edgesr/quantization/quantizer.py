@@ -113,12 +113,10 @@ class SuperResolutionQuantizer(Quantizer):
         _set(node, {source: self._read(source)}, self.scheme.unit)
 
     def _cat(self, node: Node) -> None:
-        """Writers that choose their scale all choose one; the others are requantized to it."""
+        """All read one scale. torchao then gives it to every writer that chooses its own, too."""
         sources = [_node(source) for source in node.args[0]]  # pyright: ignore
-        free = [s for s in sources if _annotation(s).output_qspec is self.scheme.activation]
-        shared = SharedQuantizationSpec(free[0] if free else sources[0])
-        for source in free[1:]:
-            _annotation(source).output_qspec = shared
+        free = (s for s in sources if _annotation(s).output_qspec is self.scheme.activation)
+        shared = SharedQuantizationSpec(next(free, sources[0]))
         _set(node, dict.fromkeys(sources, shared), shared)
 
     def _read(self, source: Node) -> QuantizationSpecBase:
