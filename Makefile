@@ -7,7 +7,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types layers check test fix demo bench golden
+.PHONY: help setup lint types layers check test fix demo golden
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -41,9 +41,6 @@ fix: $(STAMP) ## let ruff mend what it can
 demo: $(STAMP) ## train MSFIN-S quantization-aware for a little while and export it
 	$(BIN)/python -m recipes.qat --model msfin-s
 	$(BIN)/python -m export.executorch
-
-bench: $(STAMP) ## time every file in artifacts/ on this machine
-	$(BIN)/python -m export.bench $(wildcard artifacts/*.pte)
 
 golden: $(STAMP) ## make the golden files anew; then look at `git diff --stat tests/golden`
 	$(BIN)/python tests/golden/make_golden.py
