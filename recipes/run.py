@@ -74,7 +74,9 @@ class Run:
     def log(self, *row: float | None) -> None:
         """Append one row of LOG_COLUMNS; None leaves a field empty."""
         with self.log_file.open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerow(["" if value is None else value for value in row])
+            csv.writer(file, lineterminator="\n").writerow(
+                ["" if value is None else value for value in row]
+            )
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, and one that a crash left half-written."""
