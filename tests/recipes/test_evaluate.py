@@ -20,7 +20,7 @@ from recipes import complexity, evaluate
 def benchmark(tmp_path: Path) -> Path:
     folder = tmp_path / "Mine" / "HR"
     folder.mkdir(parents=True)
-    levels = np.random.randint(0, 256, (2, 50, 62, 3), np.uint8)
+    levels = np.random.randint(0, 256, (2, 55, 64, 3), np.uint8)
     Image.fromarray(levels[0]).save(folder / "one.png")
     Image.fromarray(levels[1, :, :, 0]).save(folder / "two.png")
     return folder.parent
@@ -54,7 +54,7 @@ def test_table_and_json(
 def test_a_float_checkpoint_of_unaligned_sizes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], benchmark: Path, tmp_path: Path
 ) -> None:
-    """MSFIN x3 takes LR in multiples of 4; these are 16 x 20 and the padding is cropped away."""
+    """MSFIN x3 takes LR in multiples of 4; these are 18 x 21: padded, then cropped."""
     state = create_model("msfin-s", scale=3).state_dict()
     path = checkpoints.save(Checkpoint("msfin-s", 3, None, state), tmp_path / "c")
     run(monkeypatch, "--checkpoint", path, "--benchmark", benchmark, "--means")
