@@ -98,11 +98,11 @@ class Budget:
     """None: floats are what the file is for."""
 
 
-# Two correct sets of integer kernels differ by rounding ties, which a deep network spreads: about one
-# level on average, and now and then many on one value, without any loss of PSNR to HR. So max_levels
-# only tells these apart from wrong kernels, whose smallest sign was 77 levels (DECISIONS.md).
+# Two correct sets of integer kernels differ by rounding ties, which a deep network spreads: to 43 to 56
+# dB, one level on average and now and then many on one value, without any loss of PSNR to HR. So the
+# first two figures only tell these from wrong kernels: at most 29 dB, 77 levels and more (DECISIONS.md).
 BUDGETS = {
-    "w8a8": Budget(45.0, 40, 0.05, 1, 0, 16_384),
+    "w8a8": Budget(42.0, 40, 0.05, 1, 0, 16_384),
     "fp32": Budget(70.0, 1, 0.005, 1, 0, None),
 }
 
