@@ -45,6 +45,7 @@ def benchmark(tmp_path: Path) -> Path:
     return folder.parent
 
 
+@pytest.mark.slow
 def test_w8a8(
     monkeypatch: pytest.MonkeyPatch, qat_checkpoint: Path, benchmark: Path, tmp_path: Path
 ) -> None:

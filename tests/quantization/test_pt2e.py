@@ -120,6 +120,7 @@ def test_fixed_scales_are_float32(scheme: Scheme) -> None:
         assert fixed.zero_point == -128
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_checkpoint_at_another_shape(case: tuple[str, str, GraphModule, Tensor], tmp_path: Path) -> None:
     name, scheme, graph, _ = case

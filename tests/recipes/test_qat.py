@@ -44,6 +44,7 @@ def here(monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
     qat.main()
 
 
+@pytest.mark.slow
 def test_from_float_weights_to_a_frozen_checkpoint(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], init: Path, tmp_path: Path
 ) -> None:
