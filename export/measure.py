@@ -16,22 +16,9 @@ from edgesr.engines import Artifact
 from edgesr.metrics.evaluate import Scores, evaluate, score
 from edgesr.models import create_model
 from edgesr.provenance import processor
-from edgesr.tiling import upscale_tiled
 from export.report import Parity, Quality
 
 LATENCY_RUNS = 10
-
-
-def tiled(artifact: Artifact, upscale: Upscaler) -> Upscaler:
-    """`upscale`, which takes one tile, over any image, as the artifact is meant to be."""
-    return lambda lr: upscale_tiled(
-        upscale,
-        lr,
-        scale=artifact.scale,
-        tile=artifact.tile,
-        overlap=artifact.overlap,
-        multiple=artifact.multiple,
-    )
 
 
 def measure(
@@ -47,7 +34,7 @@ def measure(
     """
     ours, theirs, originals = Scores(), Scores(), Scores()
     for pair in pairs:
-        sr, expected = (_run(tiled(artifact, u), pair) for u in (artifact.upscale, reference))
+        sr, expected = (_run(artifact.tiled(u), pair) for u in (artifact.upscale, reference))
         parity.add(sr, expected)
         ours.images[pair.name] = score(sr, pair.hr, artifact.scale)
         theirs.images[pair.name] = score(expected, pair.hr, artifact.scale)

@@ -86,15 +86,7 @@ def open_subject(args: argparse.Namespace) -> Subject:
 
 def _artifact(path: Path) -> Subject:
     artifact = open_artifact(path)
-    upscale = partial(
-        upscale_tiled,
-        artifact.upscale,
-        scale=artifact.scale,
-        tile=artifact.tile,
-        overlap=artifact.overlap,
-        multiple=artifact.multiple,
-    )
-    return Subject(upscale, artifact.scale, path.name, {"artifact": str(path)})
+    return Subject(artifact.tiled(), artifact.scale, path.name, {"artifact": str(path)})
 
 
 def _checkpoint(args: argparse.Namespace) -> Subject:

@@ -5,6 +5,7 @@ An artifact describes itself: its facts travel inside the file, so nothing besid
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from edgesr import Upscaler
 from edgesr.errors import UserError, unknown
+from edgesr.tiling import upscale_tiled
 
 SUFFIXES: dict[str, str] = {"executorch": ".pte"}
 """Engine → the suffix of its files. `edgesr.engines.<engine>.open_file` reads them."""
@@ -39,6 +41,17 @@ class Artifact:
     checkpoint_sha256: str
     upscale: Upscaler
     """One tile: LR (1,3,*tile) → SR."""
+
+    def tiled(self, upscale: Upscaler | None = None) -> Upscaler:
+        """The file over LR of any size, tile by tile; or `upscale` in the same tiles, to compare."""
+        return partial(
+            upscale_tiled,
+            upscale or self.upscale,
+            scale=self.scale,
+            tile=self.tile,
+            overlap=self.overlap,
+            multiple=self.multiple,
+        )
 
 
 def file_name(model: str, scale: int, scheme: str, tile: tuple[int, int], engine: str) -> str:
