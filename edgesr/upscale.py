@@ -11,11 +11,10 @@ from edgesr import Upscaler, checkpoint, weights
 from edgesr.data import Picture, find_images, writable
 from edgesr.engines import SUFFIXES, find_artifact, open_artifact
 from edgesr.errors import UserError
-from edgesr.models import create_model, find_model
+from edgesr.models import chosen_scale, create_model, find_model
 from edgesr.models.bicubic import Bicubic
 from edgesr.tiling import aligned, plan, upscale_tiled
 
-DEFAULT_SCALE = 4
 WHOLE = 512 * 512  # LR pixels up to which a network in PyTorch takes an image in one piece
 TILE, OVERLAP = 256, 16  # its tiles beyond that
 
@@ -141,7 +140,7 @@ def _torch_runner(request: Request) -> Runner:
         return _network_runner(loaded)
     if request.model is None:
         raise UserError("Give --model NAME, --checkpoint CKPT or --artifact FILE: one says what to run.")
-    scale = request.scale or DEFAULT_SCALE
+    scale = chosen_scale(request.scale)
     if not find_model(request.model).learns:
         fixed = create_model(request.model, scale=scale).eval()
         return _network(fixed, request.model, scale)
@@ -186,7 +185,7 @@ def _exported_runner(request: Request) -> Runner:
 def _newest(request: Request) -> Path:
     if request.model is None or request.engine is None:
         raise UserError("Give --model NAME with --engine, or name a file with --artifact.")
-    return find_artifact(request.engine, request.model, request.scale or DEFAULT_SCALE)
+    return find_artifact(request.engine, request.model, chosen_scale(request.scale))
 
 
 def _agree(request: Request, model: str, scale: int, path: Path) -> None:

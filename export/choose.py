@@ -6,7 +6,7 @@ from edgesr import checkpoint as checkpoints
 from edgesr import weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
-from edgesr.models import check_scale, find_trainable
+from edgesr.models import chosen_scale, find_trainable
 
 RUNS = Path("runs")
 BUNDLED = ("msfin-s", 4)
@@ -22,11 +22,11 @@ def choose_checkpoint(
         return _agreeing(checkpoints.load(path), model, scale, scheme)
     if model is not None:
         find_trainable(model)
-        check_scale(scale or 4)
+        scale = chosen_scale(scale)
     elif scale is not None or scheme is not None:
         raise UserError("--scale and --scheme choose among a network's checkpoints: give --model too.")
     quantized = scheme != FP32
-    runs = _newest_run(model, (scale or 4) if model else None) if quantized else None
+    runs = _newest_run(model, scale) if quantized else None
     wanted = (model or BUNDLED[0], scale or BUNDLED[1], scheme or "w8a8")
     found = runs or weights.find(wanted[0], wanted[1], wanted[2] if quantized else None)
     if found is None:

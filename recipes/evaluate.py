@@ -17,7 +17,7 @@ from edgesr.engines import SUFFIXES, open_artifact
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.metrics import Scores, evaluate
-from edgesr.models import MODELS, create_model, find_model
+from edgesr.models import MODELS, chosen_scale, create_model, find_model
 from edgesr.provenance import commit, versions
 from edgesr.quantization import pt2e
 from edgesr.tiling import aligned, plan, upscale_tiled
@@ -91,14 +91,12 @@ def _artifact(path: Path) -> Subject:
 
 def _checkpoint(args: argparse.Namespace) -> Subject:
     """A float network on whole images, or a fake-quantized graph through tiles."""
+    scale = chosen_scale(args.scale)
     if args.model and not find_model(args.model).learns:
-        scale = args.scale or 4
         return Subject(create_model(args.model, scale=scale), scale, args.model, {"model": args.model})
-    path = args.checkpoint or weights.find(args.model, args.scale or 4, None)
+    path = args.checkpoint or weights.find(args.model, scale, None)
     if path is None:
-        raise UserError(
-            f"No weights of {args.model} x{args.scale or 4} come with edgesr: give --checkpoint."
-        )
+        raise UserError(f"No weights of {args.model} x{scale} come with edgesr: give --checkpoint.")
     loaded = checkpoint.load(path)
     name = f"{loaded.model} x{loaded.scale} {loaded.scheme or 'float'}"
     facts = {"checkpoint": str(path), "checkpoint_sha256": loaded.sha256}

@@ -10,13 +10,12 @@ import torch
 from edgesr import checkpoint
 from edgesr.data.pairs import TrainingSet
 from edgesr.errors import UserError
-from edgesr.models import check_scale, find_trainable
+from edgesr.models import DEFAULT_SCALE, chosen_scale, find_trainable
 from recipes import run as runs
 from recipes.fit import use_device
 from recipes.run import Run, State
 from recipes.settings import Settings
 
-SCALE = 4
 HOLDOUT = 8
 
 
@@ -51,7 +50,7 @@ def options(recipe: str, description: str | None, *, init: str, steps: str) -> a
     parser = argparse.ArgumentParser(prog=f"python -m recipes.{recipe}", description=description)
     add = parser.add_argument
     add("--model", metavar="NAME", help="network to train (python -m edgesr models lists them)")
-    add("--scale", type=int, metavar="S", help=f"2, 3 or 4 (default {SCALE})")
+    add("--scale", type=int, metavar="S", help=f"2, 3 or 4 (default {DEFAULT_SCALE})")
     add(
         "--data",
         type=Path,
@@ -115,8 +114,7 @@ def planned(
 ) -> Plan:
     """The plan that the options ask for, over `settings`; UserError for one that cannot work."""
     model = find_trainable(args.model)
-    scale = SCALE if args.scale is None else args.scale
-    check_scale(scale)
+    scale = chosen_scale(args.scale)
     names = ("steps", "batch", "patch", "lr", "seed", "validate_every", "save_every")
     settings = settings.changed(**{name: getattr(args, name) for name in names})
     multiple = model.lr_multiple(scale)

@@ -14,12 +14,12 @@ from torch.fx import GraphModule
 from edgesr import checkpoint, cli, weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
-from edgesr.models import check_scale, create_model, find_model, find_trainable
+from edgesr.models import chosen_scale, create_model, find_model, find_trainable
 from edgesr.quantization import SCHEMES, find_scheme, pt2e
 from edgesr.tiling import upscale_tiled
 from recipes.fit import Batches, fit, use_device
 from recipes.images import held_out_psnr, load_images, random_patches
-from recipes.plan import SCALE, Plan, announce, open_run, options, origin, plan_of, planned, resumed
+from recipes.plan import Plan, announce, open_run, options, origin, plan_of, planned, resumed
 from recipes.settings import DRAWN_QAT, QAT
 
 CALIBRATION_BATCHES = 16
@@ -82,8 +82,7 @@ def planned_qat(args: argparse.Namespace) -> Plan:
         raise UserError("Give --model NAME, or --resume RUN to continue a run.")
     find_trainable(args.model)
     scheme = find_scheme(args.scheme or "w8a8").name
-    scale = SCALE if args.scale is None else args.scale
-    check_scale(scale)
+    scale = chosen_scale(args.scale)
     init = args.init or weights.find(args.model, scale, None)
     if init is None:
         raise UserError(

@@ -12,6 +12,7 @@ from edgesr.models.lffn import lffn_s
 from edgesr.models.msfin import msfin_s
 
 SCALES = (2, 3, 4)
+DEFAULT_SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,16 @@ def find_trainable(name: str) -> Model:
     return model
 
 
-def check_scale(scale: int) -> None:
-    """UserError for a scale that no network has."""
+def chosen_scale(scale: int | None) -> int:
+    """`scale`, or the default where none is given. UserError for one that no network has."""
+    if scale is None:
+        return DEFAULT_SCALE
     if scale not in SCALES:
         raise UserError(f"Unknown scale {scale}. Known scales: {', '.join(map(str, SCALES))}.")
+    return scale
 
 
 def create_model(name: str, *, scale: int) -> nn.Module:
     """Build a network with fresh weights. UserError for an unknown name or scale."""
     model = find_model(name)
-    check_scale(scale)
-    return model.build(scale)
+    return model.build(chosen_scale(scale))

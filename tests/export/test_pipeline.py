@@ -180,7 +180,7 @@ def test_choice_of_checkpoint(
     with pytest.raises(UserError, match=r"recipes\.qat --model lffn-s --scale 2"):
         choose_checkpoint(None, "lffn-s", 2, None)
     with pytest.raises(UserError, match="Known scales"):
-        choose_checkpoint(None, "lffn-s", 7, None)
+        choose_checkpoint(None, "lffn-s", 0, None)
     with pytest.raises(UserError, match="give --model too"):
         choose_checkpoint(None, None, 2, None)
     with pytest.raises(UserError, match="Did you mean 'lffn-s'"):

@@ -68,6 +68,7 @@ def test_a_float_checkpoint_of_unaligned_sizes(
     [
         (["--model", "bicubik"], "Did you mean 'bicubic'"),
         (["--model", "bicubic", "--scale", "5"], "Known scales"),
+        (["--model", "lffn-s", "--scale", "0"], "Known scales"),
         (["--model", "lffn-s", "--scale", "3"], "give --checkpoint"),
         (["--checkpoint", "nowhere"], "two files"),
         (["--artifact", "nowhere.pte"], "does not exist"),
