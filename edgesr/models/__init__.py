@@ -8,8 +8,13 @@ from torch import nn
 
 from edgesr.errors import UserError, unknown
 from edgesr.models.bicubic import Bicubic
-from edgesr.models.lffn import lffn_s
-from edgesr.models.msfin import msfin_s
+from edgesr.models.lffn import lffn, lffn_nf, lffn_ns, lffn_s
+from edgesr.models.maffsrn import SMALLEST as MAFFSRN_SMALLEST
+from edgesr.models.maffsrn import maffsrn, maffsrn_l
+from edgesr.models.mlrn import mlrn
+from edgesr.models.msfin import STRIDES, msfin, msfin_s
+from edgesr.models.osffnet import SMALLEST as OSFFNET_SMALLEST
+from edgesr.models.osffnet import osffnet
 
 SCALES = (2, 3, 4)
 DEFAULT_SCALE = 4
@@ -22,20 +27,36 @@ class Model:
     build: Callable[[int], nn.Module]
     """scale -> the network, freshly initialised."""
     summary: str
+    smallest: int = 1
+    """Side of the smallest LR image; below it the network raises UserError."""
     hr_multiple: int = 1
-    """SR height and width must be multiples of this (the network's inner strides)."""
+    """What SR height and width are padded to inside the network, for its strides."""
     learns: bool = True
     """False for a fixed filter: nothing to train, quantize or import."""
 
     def lr_multiple(self, scale: int) -> int:
-        """LR height and width must be multiples of this at `scale`."""
+        """LR sides that are multiples of this are not padded; those of tiles have to be."""
         return self.hr_multiple // gcd(self.hr_multiple, scale)
 
 
 MODELS: dict[str, Model] = {
     "bicubic": Model(Bicubic, "MATLAB's bicubic enlargement, the floor", learns=False),
-    "lffn-s": Model(lffn_s, "LFFN-S: spindle blocks, depthwise, softmax feature fusion (SPL 2019)"),
-    "msfin-s": Model(msfin_s, "MSFIN-S: multi-scale feature interaction at HR size", hr_multiple=4),
+    "lffn": Model(lffn, "LFFN: spindle blocks, softmax feature fusion (SPL 2019)"),
+    "lffn-s": Model(lffn_s, "LFFN-S: 4 modules of 15, depthwise"),
+    "lffn-nf": Model(lffn_nf, "LFFN without its softmax fusion (the paper's ablation)"),
+    "lffn-ns": Model(lffn_ns, "LFFN of residual blocks (the paper's ablation)"),
+    "msfin": Model(
+        msfin, "MSFIN: three scales that interact, at HR size (ICME 2021)", hr_multiple=STRIDES
+    ),
+    "msfin-s": Model(msfin_s, "MSFIN-S: 16 features, one pass", hr_multiple=STRIDES),
+    "maffsrn": Model(
+        maffsrn, "MAFFSRN: attention in space, fused in chains (AIM 2020)", smallest=MAFFSRN_SMALLEST
+    ),
+    "maffsrn-l": Model(maffsrn_l, "MAFFSRN-L: 8 groups of 4", smallest=MAFFSRN_SMALLEST),
+    "osffnet": Model(
+        osffnet, "OSFFNet: distillation with shallow features (AAAI 2024)", smallest=OSFFNET_SMALLEST
+    ),
+    "mlrn": Model(mlrn, "MLRN: extractors of three sizes, all levels fused (one reading of the paper)"),
 }
 
 

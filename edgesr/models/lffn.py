@@ -9,9 +9,14 @@ released weights and the paper's Table II agree with one another and are followe
 Legend: N batch, C = 48 features, h x w = LR size, s = scale.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from edgesr.models.blocks import Mean, upsampler
 
 PATHS = (1, 1, 2, 3)  # 3x3 convolutions on each of a spindle block's four paths
 
@@ -46,12 +51,25 @@ class SpindleBlock(nn.Module):
         return self.shrink(torch.cat(parts, 1)) + x
 
 
-class FusionModule(nn.Module):
-    """B spindle blocks in series, their outputs fused, plus the input. Paper Fig. 2, Eq. 2."""
+class ResidualBlock(nn.Module):
+    """What LFFN-NS has instead: (N,C,h,w) → (N,C,h,w). Paper Fig. 3a."""
 
-    def __init__(self, features: int, expanded: int, blocks: int, depthwise: bool) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(SpindleBlock(features, expanded, depthwise) for _ in range(blocks))
+        self.first = nn.Conv2d(features, features, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(features, features, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,C,h,w) → (N,C,h,w)."""
+        return x + self.second(F.relu(self.first(x)))
+
+
+class FusionModule(nn.Module):
+    """B blocks in series, their outputs fused, plus the input. Paper Fig. 2, Eq. 2."""
+
+    def __init__(self, features: int, blocks: int, block: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(block() for _ in range(blocks))
         self.fuse = nn.Conv2d(features * blocks, features, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,12 +87,11 @@ class SoftmaxFusion(nn.Module):
     def __init__(self, features: int, modules: int) -> None:
         super().__init__()
         self.dense = nn.ModuleList(nn.Conv2d(features, features, 1, bias=False) for _ in range(modules))
+        self.statistic = Mean()
 
     def forward(self, outputs: list[Tensor]) -> Tensor:
         """M tensors (N,C,h,w) → (N,C,h,w)."""
-        scores = [
-            dense(F.adaptive_avg_pool2d(x, 1)) for dense, x in zip(self.dense, outputs, strict=True)
-        ]
+        scores = [dense(self.statistic(x)) for dense, x in zip(self.dense, outputs, strict=True)]
         joined = torch.cat(scores, 3)  # (N,C,1,M)
         # rank 3 with the softmax last: XNNPACK computes a rank-4 softmax wrongly
         ranked = joined.reshape(joined.shape[0], joined.shape[1], joined.shape[3])
@@ -84,6 +101,14 @@ class SoftmaxFusion(nn.Module):
         for term in weighted[1:]:
             total = total + term
         return total
+
+
+class LastFeature(nn.Module):
+    """What LFFN-NF has instead of the SFFM: the last module's output alone."""
+
+    def forward(self, outputs: list[Tensor]) -> Tensor:
+        """M tensors (N,C,h,w) → (N,C,h,w)."""
+        return outputs[-1]
 
 
 class LFFN(nn.Module):
@@ -99,16 +124,23 @@ class LFFN(nn.Module):
         blocks: int = 4,
         features: int = 48,
         depthwise: bool = False,
+        block: Literal["spindle", "residual"] = "spindle",
+        fusion: bool = True,
     ) -> None:
+        """`block` and `fusion` (the SFFM) are the paper's Table I."""
         super().__init__()
+
+        def build() -> nn.Module:
+            if block == "residual":
+                return ResidualBlock(features)
+            return SpindleBlock(features, features * 4 // 3, depthwise)
+
         self.scale = scale
         self.head = nn.Conv2d(3, features, 3, padding=1, bias=False)
-        self.body = nn.ModuleList(
-            FusionModule(features, features * 4 // 3, blocks, depthwise) for _ in range(modules)
-        )
-        self.fusion = SoftmaxFusion(features, modules)
+        self.body = nn.ModuleList(FusionModule(features, blocks, build) for _ in range(modules))
+        self.fusion = SoftmaxFusion(features, modules) if fusion else LastFeature()
         self.post = nn.Conv2d(features, features, 1, bias=False)
-        self.up = nn.Sequential(*_upsampler(features, scale))
+        self.up = upsampler(features, scale)
         self.last = nn.Conv2d(features, 3, 1, bias=False)
         self.register_buffer("centre", torch.full((1, 1, 1, 1), 0.5), persistent=False)
         self.apply(_initialise)
@@ -128,13 +160,6 @@ class LFFN(nn.Module):
         return self.last(self.up(self.post(fused) + m0)) + self.centre
 
 
-def _upsampler(features: int, scale: int) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for step in (2, 2) if scale == 4 else (scale,):
-        layers += [nn.Conv2d(features, features * step * step, 1), nn.PixelShuffle(step)]
-    return layers
-
-
 def _initialise(module: nn.Module) -> None:
     """He's normal as the authors' code has it: truncated, and a depthwise layer's fan-in counts every
     channel (which quarters its weights: with the true fan-in the untrained network's output explodes).
@@ -145,6 +170,21 @@ def _initialise(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def lffn(scale: int) -> LFFN:
+    """LFFN: 15 modules of 4 spindle blocks (B4M15)."""
+    return LFFN(scale, modules=15)
+
+
+def lffn_nf(scale: int) -> LFFN:
+    """LFFN without the softmax feature fusion (paper Table I)."""
+    return LFFN(scale, modules=15, fusion=False)
+
+
+def lffn_ns(scale: int) -> LFFN:
+    """LFFN of residual blocks, which need 64 features (paper Table I)."""
+    return LFFN(scale, modules=15, features=64, block="residual")
 
 
 def lffn_s(scale: int) -> LFFN:
