@@ -40,6 +40,7 @@ def upscale(arguments: argparse.Namespace) -> None:
         arguments.engine,
         arguments.checkpoint,
         arguments.artifact,
+        arguments.ensemble,
     )
     runner = open_runner(request)
     pairs = destinations(arguments.images, arguments.out, scale=runner.scale, force=arguments.force)
@@ -132,6 +133,7 @@ def _add_upscale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--checkpoint", type=Path, metavar="CKPT", help="weights other than the bundled ones")
     add("--engine", choices=["torch", *SUFFIXES], help="default torch, or what runs the --artifact")
     add("--artifact", type=Path, metavar="FILE", help="exported file; knows model and scale")
+    add("--ensemble", action="store_true", help="mean of eight flips and turns, eight times the work")
     add("--force", action="store_true", help="replace files that exist")
     parser.set_defaults(command=upscale)
 

@@ -85,22 +85,6 @@ def upscale_tiled(
     return sr
 
 
-def aligned(upscale: Upscaler, *, scale: int, multiple: int) -> Upscaler:
-    """An upscaler for LR of any size, from one that needs multiples of `multiple`.
-
-    LR (N,3,H,W) is padded at the bottom and right by repeating its edge, SR cropped to (N,3,sH,sW).
-    """
-    if multiple < 1:
-        raise UserError(f"A multiple of {multiple} is not possible; it must be 1 or more.")
-
-    def upscale_any(lr: Tensor) -> Tensor:
-        height, width = lr.shape[2:]
-        padded = _pad(lr, padded_length(height, 1, multiple), padded_length(width, 1, multiple))
-        return _checked(upscale(padded), padded, scale)[:, :, : scale * height, : scale * width]
-
-    return upscale_any
-
-
 def _check(length: int, tile: int, overlap: int, multiple: int) -> None:
     if length < 1 or overlap < 0 or multiple < 1:
         raise UserError(

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -10,10 +12,11 @@ from torch import Tensor
 from edgesr import Upscaler, checkpoint, weights
 from edgesr.data import Picture, find_images, writable
 from edgesr.engines import SUFFIXES, find_artifact, open_artifact
+from edgesr.ensemble import self_ensemble
 from edgesr.errors import UserError
 from edgesr.models import chosen_scale, create_model, find_model
 from edgesr.models.bicubic import Bicubic
-from edgesr.tiling import aligned, plan, upscale_tiled
+from edgesr.tiling import plan, upscale_tiled
 
 WHOLE = 512 * 512  # LR pixels up to which a network in PyTorch takes an image in one piece
 TILE, OVERLAP = 256, 16  # its tiles beyond that
@@ -32,30 +35,48 @@ class Runner:
     multiple: int
     whole: int = 0
     """Images up to this many LR pixels go through in one piece."""
+    ensemble: bool = False
+    """Take the mean over the eight flips and turns of the image."""
 
     def tiles(self, height: int, width: int) -> int:
-        """How many pieces an LR image is upscaled in."""
+        """How many pieces an LR image is upscaled in; an ensemble's eight passes all count."""
+        if not self.ensemble:
+            return self._pieces(height, width)
+        return 4 * (self._pieces(height, width) + self._pieces(width, height))
+
+    def run(self, lr: Tensor, on_tile: Callable[[int, int], None] | None = None) -> Tensor:
+        """LR (1,3,H,W) → SR (1,3,sH,sW) in [0,1]; `on_tile(done, total)` after each piece."""
+        total, number = self.tiles(lr.shape[2], lr.shape[3]), count(1)
+
+        def on_piece(*_: int) -> None:
+            if on_tile is not None:
+                on_tile(next(number), total)
+
+        upscale = partial(self._once, on_piece=on_piece)
+        with torch.inference_mode():
+            return (self_ensemble(upscale) if self.ensemble else upscale)(lr)
+
+    def _pieces(self, height: int, width: int) -> int:
+        """How many pieces one pass takes."""
         if height * width <= self.whole:
             return 1
         rows = plan(height, self.tile[0], self.overlap, self.multiple)
         return len(rows) * len(plan(width, self.tile[1], self.overlap, self.multiple))
 
-    def run(self, lr: Tensor, on_tile: Callable[[int, int], None] | None = None) -> Tensor:
-        """LR (1,3,H,W) → SR (1,3,sH,sW) in [0,1]; `on_tile(done, total)` after each piece."""
-        with torch.inference_mode():
-            if lr.shape[2] * lr.shape[3] > self.whole:
-                return upscale_tiled(
-                    self.upscale,
-                    lr,
-                    scale=self.scale,
-                    tile=self.tile,
-                    overlap=self.overlap,
-                    multiple=self.multiple,
-                    on_tile=on_tile,
-                )
-            sr = aligned(self.upscale, scale=self.scale, multiple=self.multiple)(lr)
-        if on_tile is not None:
-            on_tile(1, 1)
+    def _once(self, lr: Tensor, on_piece: Callable[[int, int], None]) -> Tensor:
+        """One pass over the image: in tiles where it is too large to go through whole."""
+        if lr.shape[2] * lr.shape[3] > self.whole:
+            return upscale_tiled(
+                self.upscale,
+                lr,
+                scale=self.scale,
+                tile=self.tile,
+                overlap=self.overlap,
+                multiple=self.multiple,
+                on_tile=on_piece,
+            )
+        sr = self.upscale(lr)
+        on_piece(1, 1)
         return sr
 
 
@@ -68,6 +89,7 @@ class Request:
     engine: str | None = None
     checkpoint: Path | None = None
     artifact: Path | None = None
+    ensemble: bool = False
 
 
 def open_runner(request: Request) -> Runner:
@@ -76,9 +98,9 @@ def open_runner(request: Request) -> Runner:
         find_model(request.model)
     if request.checkpoint and request.artifact:
         raise UserError("Give either --checkpoint or --artifact: each of them says what to run.")
-    if request.artifact or request.engine not in (None, "torch"):
-        return _exported_runner(request)
-    return _torch_runner(request)
+    exported = request.artifact or request.engine not in (None, "torch")
+    runner = _exported_runner(request) if exported else _torch_runner(request)
+    return replace(runner, ensemble=request.ensemble)
 
 
 def upscale_picture(

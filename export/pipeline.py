@@ -20,7 +20,7 @@ from edgesr.files import replacing, sha256
 from edgesr.models import MODELS
 from edgesr.provenance import commit, versions
 from edgesr.quantization import pt2e
-from edgesr.tiling import aligned, plan
+from edgesr.tiling import plan
 from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.memory import peak_rss
@@ -147,6 +147,4 @@ def _original(request: Request) -> Upscaler | None:
     named = request.checkpoint.origin.get("init") or {}
     if parent is None and (found := find_by_sha256(named.get("sha256"))) is not None:
         parent = checkpoints.load(found)
-    if parent is None:
-        return None
-    return aligned(parent.build_float(), scale=parent.scale, multiple=request.multiple)
+    return None if parent is None else parent.build_float()

@@ -5,7 +5,7 @@ python -m recipes.evaluate --model bicubic --scale 4 --benchmark Set5
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from edgesr import Upscaler, checkpoint, cli, weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import load_benchmark
 from edgesr.engines import SUFFIXES, open_artifact
+from edgesr.ensemble import self_ensemble
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.metrics import Scores, evaluate
 from edgesr.models import MODELS, chosen_scale, create_model, find_model
 from edgesr.provenance import commit, versions
 from edgesr.quantization import pt2e
-from edgesr.tiling import aligned, plan, upscale_tiled
+from edgesr.tiling import plan, upscale_tiled
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--benchmark", type=Path, nargs="+", required=True, metavar="DIR")
     parser.add_argument("--tile", type=int, default=64, help="LR side of QAT graphs' tiles (default 64)")
     parser.add_argument("--overlap", type=int, default=8, help="LR pixels they share (default 8)")
+    parser.add_argument(
+        "--ensemble", action="store_true", help="mean of eight flips and turns, eight times the work"
+    )
     parser.add_argument("--means", action="store_true", help="print the means only, no row per image")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores there too")
     return parser.parse_args()
@@ -81,7 +85,13 @@ def open_subject(args: argparse.Namespace) -> Subject:
         raise UserError(
             f"{subject.name} is for scale {subject.scale}, not {args.scale}. Leave --scale away."
         )
-    return subject
+    return _ensemble(subject) if args.ensemble else subject
+
+
+def _ensemble(subject: Subject) -> Subject:
+    """The same with the "+" of the papers."""
+    facts = {**subject.facts, "ensemble": True}
+    return replace(subject, upscale=self_ensemble(subject.upscale), name=f"{subject.name}+", facts=facts)
 
 
 def _artifact(path: Path) -> Subject:
@@ -106,9 +116,9 @@ def _checkpoint(args: argparse.Namespace) -> Subject:
 
 
 def _network(loaded: Checkpoint, tile: int, overlap: int) -> Upscaler:
-    multiple = MODELS[loaded.model].lr_multiple(loaded.scale)
     if loaded.scheme is None:
-        return aligned(loaded.build_float(), scale=loaded.scale, multiple=multiple)
+        return loaded.build_float()
+    multiple = MODELS[loaded.model].lr_multiple(loaded.scale)
     plan(tile, tile, overlap, multiple)  # refuses before the graph is built
     graph = pt2e.fake_quantized(loaded, (1, 3, tile, tile))
     return partial(

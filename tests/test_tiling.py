@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesr.errors import UserError
-from edgesr.tiling import aligned, padded_length, plan, upscale_tiled
+from edgesr.tiling import padded_length, plan, upscale_tiled
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tiles.json").read_text())
 GRIDS = [
@@ -101,7 +101,8 @@ def test_one_pixel_less_of_overlap_shows_seams() -> None:
 def test_tiles_in_multiples_equal_the_whole_in_multiples(height: int, width: int) -> None:
     lr, upscale = whole_numbers(1, 3, height, width), Convolutions(2)
     tiled = upscale_tiled(upscale, lr, scale=2, tile=(16, 12), overlap=2, multiple=4)
-    assert torch.equal(tiled, aligned(upscale, scale=2, multiple=4)(lr))
+    padded = F.pad(lr, (0, -width % 4, 0, -height % 4), mode="replicate")
+    assert torch.equal(tiled, upscale(padded)[:, :, : 2 * height, : 2 * width])
 
 
 def test_upscaler_sees_only_whole_tiles() -> None:
@@ -133,30 +134,12 @@ def test_one_pixel_is_padded_with_itself() -> None:
     assert torch.equal(sr, lr.expand(1, 3, 4, 4))
 
 
-def test_aligned_repeats_the_edge_and_crops() -> None:
-    lr, seen = whole_numbers(2, 3, 5, 7), []
-
-    def upscale(padded: Tensor) -> Tensor:
-        seen.append(padded)
-        return padded.repeat_interleave(3, 2).repeat_interleave(3, 3)
-
-    sr = aligned(upscale, scale=3, multiple=4)(lr)
-    assert seen[0].shape == (2, 3, 8, 8)
-    assert torch.equal(seen[0][:, :, 5:, 7:], lr[:, :, 4:, 6:].expand(2, 3, 3, 1))
-    assert sr.shape == (2, 3, 15, 21)
-    assert torch.equal(sr[:, :, ::3, ::3], lr)
-
-
 def test_upscaler_of_another_scale_is_refused() -> None:
     upscale, lr = Convolutions(2), whole_numbers(1, 3, 9, 9)
     with pytest.raises(UserError, match="scale 3"):
         upscale_tiled(upscale, lr, scale=3, tile=(8, 8), overlap=2)
-    with pytest.raises(UserError, match="scale 3"):
-        aligned(upscale, scale=3, multiple=1)(lr)
 
 
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(UserError, match="One image"):
         upscale_tiled(Convolutions(2), whole_numbers(2, 3, 9, 9), scale=2, tile=(8, 8), overlap=2)
-    with pytest.raises(UserError, match="multiple of 0"):
-        aligned(Convolutions(2), scale=2, multiple=0)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from edgesr import upscale as upscale_module
 from edgesr.__main__ import main
 from edgesr.data import Picture, read_picture
 from edgesr.engines import Artifact
+from edgesr.ensemble import self_ensemble
 from edgesr.models import MODELS, create_model
 from edgesr.models.bicubic import Bicubic
 from edgesr.upscale import Request, Runner, open_runner, upscale_picture
@@ -193,6 +195,37 @@ def test_large_image_goes_through_in_tiles(tmp_path: Path, monkeypatch, capsys) 
     assert (read_picture(out).rgb - whole).abs().max() <= 0.5 / 255 + 1e-6
 
 
+def darker_left(lr: torch.Tensor) -> torch.Tensor:
+    """x2 by repetition, darker towards the left, so that a mirror image comes out different."""
+    large = lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return large * torch.linspace(0.5, 1, large.shape[3])
+
+
+@pytest.mark.parametrize(
+    ("whole", "pieces"),
+    [(115, 8), (114, 4 * (4 + 2))],  # tiles are 8x16, and of 23x5 pixels four passes see 5x23
+)
+def test_ensemble_counts_all_eight_passes(whole: int, pieces: int) -> None:
+    calls, lr = [], torch.rand(1, 3, 23, 5)
+    runner = Runner(darker_left, 2, (8, 16), 1, 1, whole=whole, ensemble=True)
+    sr = runner.run(lr, lambda *numbers: calls.append(numbers))
+    assert runner.tiles(23, 5) == pieces
+    assert calls == [(done, pieces) for done in range(1, pieces + 1)]
+    expected = self_ensemble(replace(runner, ensemble=False).run)(lr)
+    assert torch.equal(sr, expected)
+    assert torch.equal(runner.run(lr), expected)
+
+
+def test_ensemble_by_name(tmp_path: Path, photo: Path, trained: Path, capsys) -> None:
+    out = tmp_path / "out.png"
+    assert command("upscale", photo, "--checkpoint", trained, "--ensemble", "--out", out) == 0
+    assert "7x9 -> 14x18  8 tiles" in capsys.readouterr().out
+    once, lr = open_runner(Request(checkpoint=trained)).run, read_picture(photo).rgb.unsqueeze(0)
+    expected = self_ensemble(once)(lr)
+    assert (read_picture(out).rgb - expected.clamp(0, 1)).abs().max() <= 0.5 / 255 + 1e-6
+    assert (once(lr) - expected).abs().max() > 5 / 255
+
+
 def artifact(path: Path) -> Artifact:
     return Artifact(path, "msfin-s", 2, "w8a8", (8, 8), 2, 2, "0" * 64, Bicubic(2))
 
@@ -214,6 +247,12 @@ def test_artifact_says_model_and_scale_and_runs_in_tiles(photo: Path, exported: 
     assert "7x9 -> 14x18  2 tiles" in capsys.readouterr().out
     with Image.open(out) as large:
         assert large.size == (14, 18)
+
+
+def test_ensemble_of_an_artifact(photo: Path, exported: Path, capsys) -> None:
+    options = ["--artifact", exported, "--ensemble", "--out", photo.with_name("out.png")]
+    assert command("upscale", photo, *options) == 0
+    assert "7x9 -> 14x18  16 tiles" in capsys.readouterr().out
 
 
 def test_engine_finds_its_newest_artifact(photo: Path, exported: Path) -> None:

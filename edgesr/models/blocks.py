@@ -3,7 +3,7 @@
 Legend: N batch, C features, h x w the size of the features, s = scale.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, features: int, inner: int, statistic: type[GlobalStatistic] = Mean) -> None:
         super().__init__()
-        self.statistic = statistic()
+        self.statistic: nn.Module = statistic()
         self.squeeze = nn.Conv2d(features, inner, 1)
         self.excite = nn.Conv2d(inner, features, 1)
 
@@ -62,6 +62,19 @@ class ChannelAttention(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         """(N,C,h,w) → (N,C,1,1) in (0,1)."""
         return torch.sigmoid(self.excite(F.relu(self.squeeze(self.statistic(x)))))
+
+
+class Enlarge(nn.Module):
+    """Interpolation to a given size, "nearest" or "bilinear" (corners not aligned)."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """(N,C,h,w) → (N,C,*size)."""
+        options = {} if self.mode == "nearest" else {"align_corners": False}
+        return F.interpolate(x, list(size), mode=self.mode, **options)
 
 
 class SpatialAttention(nn.Module):
@@ -90,17 +103,16 @@ class SpatialAttention(nn.Module):
         self.shrink = shrink
         self.body = body
         self.skip = skip
+        self.enlarge: nn.Module = Enlarge(enlarge)
         self.expand = nn.Conv2d(inner, features, 1)
         self.squash = squash
-        self.enlarge = enlarge
 
     def forward(self, x: Tensor) -> Tensor:
         """The gate, not yet multiplied: (N,C,h,w) → (N,C,h,w)."""
         reduced = self.reduce(x)
         coarse = self.body(F.max_pool2d(self.shrink(reduced), 7, 3))
-        options = {} if self.enlarge == "nearest" else {"align_corners": False}
-        coarse = F.interpolate(coarse, x.shape[2:], mode=self.enlarge, **options)
-        return self.squash(self.expand(coarse + self.skip(reduced)))
+        large = self.enlarge(coarse, x.shape[2:])
+        return self.squash(self.expand(large + self.skip(reduced)))
 
 
 class BSConv(nn.Sequential):

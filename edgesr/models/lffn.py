@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from edgesr.models.blocks import Mean, upsampler
 
 PATHS = (1, 1, 2, 3)  # 3x3 convolutions on each of a spindle block's four paths
+CLOSING = ("shrink.weight", "second.weight", "fuse.weight")  # of the layers that end a residual branch
 
 
 class SpindleBlock(nn.Module):
@@ -144,6 +145,8 @@ class LFFN(nn.Module):
         self.last = nn.Conv2d(features, 3, 1, bias=False)
         self.register_buffer("centre", torch.full((1, 1, 1, 1), 0.5), persistent=False)
         self.apply(_initialise)
+        if not depthwise:
+            _calm(self.body)
 
     def trunk(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """(N,3,h,w) → the head's features M0 and the fused R, both (N,C,h,w)."""
@@ -170,6 +173,16 @@ def _initialise(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def _calm(body: nn.Module) -> None:
+    """Start what closes a residual branch at a tenth. With He's normal alone, 60 blocks in series that
+    each add a branch without normalisation give an SR of 1e9 (residual blocks) to 1e12 (spindle).
+    """
+    for name, weight in body.named_parameters():
+        if name.endswith(CLOSING):
+            weight.mul_(0.1)
 
 
 def lffn(scale: int) -> LFFN:

@@ -88,7 +88,7 @@ class Reduction(nn.Module):
 
     def __init__(self, inputs: int, features: int, shuffle: bool) -> None:
         super().__init__()
-        self.shuffle = ChannelShuffle(2) if shuffle else nn.Identity()
+        self.shuffle: nn.Module = ChannelShuffle(2) if shuffle else nn.Identity()
         self.convolution = weight_norm(nn.Conv2d(inputs * features, features, 1))
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -112,7 +112,8 @@ class FusionGroup(nn.Module):
         self.blocks = nn.ModuleList(AttentionBlock(features, cea, convolutions) for _ in range(4))
         inputs = (4,) if fusion == "hff" else (2, 2, 2)
         self.reductions = nn.ModuleList(Reduction(count, features, shuffle) for count in inputs)
-        self.of_result, self.of_input = Scalar(1.0), Scalar(1.0)
+        self.of_result: nn.Module = Scalar(1.0)
+        self.of_input: nn.Module = Scalar(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,C,h,w) → (N,C,h,w)."""

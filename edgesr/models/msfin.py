@@ -215,11 +215,11 @@ class MSFIN(nn.Module):
         height, width = lr.shape[2:]
         multiple = STRIDES // gcd(STRIDES, self.scale)
         if height % multiple == width % multiple == 0:
-            return self._aligned(lr)
+            return self._enlarge(lr)
         padded = F.pad(lr, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        return self._aligned(padded)[:, :, : self.scale * height, : self.scale * width]
+        return self._enlarge(padded)[:, :, : self.scale * height, : self.scale * width]
 
-    def _aligned(self, lr: Tensor) -> Tensor:
+    def _enlarge(self, lr: Tensor) -> Tensor:
         x = F.interpolate(lr, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
         f = self.head(self.sub_mean(x))
         coarse, heard_by_middle = self.coarse(f)

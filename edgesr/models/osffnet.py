@@ -83,14 +83,14 @@ class Distillation(nn.Module):
     def __init__(self, features: int, esa: bool, cca: bool) -> None:
         super().__init__()
         half = features // 2
-        self.norm = nn.BatchNorm2d(features)
+        self.norm: nn.Module = nn.BatchNorm2d(features)
         self.refine = nn.ModuleList(ResidualBlock(features, 3) for _ in range(3))
         self.distil = nn.ModuleList(nn.Conv2d(features, half, 1) for _ in range(3))
         self.distil_last = BSConv(features, half, 3)
         self.fuse = nn.Conv2d(4 * half, features, 1)
         self.esa = spatial_attention(features) if esa else None
         self.cca = contrast_attention(features) if cca else nn.Identity()
-        self.perceptron = Perceptron(features)
+        self.perceptron: nn.Module = Perceptron(features)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,C,h,w) → (N,C,h,w)."""
@@ -102,7 +102,7 @@ class Distillation(nn.Module):
         kept.append(self.distil[2](refined))
         refined = self.refine[2](refined + base)
         kept.append(self.distil_last(refined))
-        fused = self.fuse(torch.cat([F.gelu(feature) for feature in kept], 1))
+        fused = self.fuse(F.gelu(torch.cat(kept, 1)))
         if self.esa is not None:
             fused = fused * self.esa(fused)
         return self.perceptron(self.cca(fused) + base)
@@ -134,18 +134,19 @@ class OSFFNet(nn.Module):
         fields: bool = True,
         esa: bool = True,
         cca: bool = True,
+        kernels: tuple[int, ...] = KERNELS,
     ) -> None:
-        """Table 2's OISI is `copies` (1 without it), SFGC `shallow`, MFDF `fields`; Table 4's `esa`
-        and `cca`, the attentions inside the distillation blocks.
+        """`kernels` has one entry per stage. Table 2's OISI is `copies` (1 without it), SFGC `shallow`,
+        MFDF `fields`; Table 4's `esa` and `cca` are the attentions inside the distillation blocks.
         """
         super().__init__()
         self.scale, self.copies = scale, copies
-        stages = len(KERNELS)
+        stages = len(kernels)
         self.head = BSConv(3 * copies, features, 3)
         self.stages = nn.ModuleList(Distillation(features, esa, cca) for _ in range(stages))
         self.shallow = nn.ModuleList(Scalar(1.0) for _ in range(stages - 1 if shallow else 0))
         self.fields = nn.ModuleList(
-            DynamicField(features, kernel) if fields else nn.Identity() for kernel in KERNELS
+            DynamicField(features, kernel) if fields else nn.Identity() for kernel in kernels
         )
         self.fuse = nn.Conv2d(stages * features, features, 1)
         self.mix = BSConv(features, features, 3)

@@ -33,11 +33,23 @@ def prepare(model: nn.Module, scheme: Scheme, lr_shape: LrShape) -> GraphModule:
 
     Its parameters start as the network's; its ranges are empty until it has seen images.
     """
-    graph = torch.export.export(edge_form(model), (torch.rand(lr_shape),)).module()
+    graph = torch.export.export(edge_form(model, lr_shape[2:]), (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
+    constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()
     prepared = prepare_qat_pt2e(graph, SuperResolutionQuantizer(scheme))
+    _leave_out(constants, prepared)
     allow_exported_model_train_eval(prepared)
     return prepared
+
+
+def _leave_out(constants: set[str], graph: GraphModule) -> None:
+    """Keep these buffers out of checkpoints, as they were before `prepare` forgot that they are.
+
+    Some depend on the LR size, which a checkpoint must not.
+    """
+    for name in constants:
+        owner, _, leaf = name.rpartition(".")
+        graph.get_submodule(owner)._non_persistent_buffers_set.add(leaf)
 
 
 def freeze_activations(graph: GraphModule) -> None:
@@ -94,4 +106,5 @@ def quantized_program(
 
 def float_program(checkpoint: Checkpoint, lr_shape: LrShape) -> ExportedProgram:
     """A float checkpoint's edge form as the program that every target lowers, at one LR shape."""
-    return torch.export.export(edge_form(checkpoint.build_float()), (torch.rand(lr_shape),))
+    edge = edge_form(checkpoint.build_float(), lr_shape[2:])
+    return torch.export.export(edge, (torch.rand(lr_shape),))

@@ -6,7 +6,9 @@ The rules are those that the integer kernels of XNNPACK, TFLite and Core ML have
 - concatenated tensors share one scale;
 - a clamp or ReLU that alone reads a convolution is fused into it;
 - sigmoid and softmax outputs have a fixed scale;
-- an edge is quantized once: a reader uses what the writer wrote.
+- an edge is quantized once: a reader uses what the writer wrote;
+- inside a `FloatIsland` nothing is quantized but what leaves it;
+- a `OneHot` convolution copies integers: its weights are 0 and 1, its output has its input's scale.
 
 An operator without a rule is an error, never a silent float island.
 """
@@ -14,6 +16,7 @@ An operator without a rule is an error, never a silent float island.
 from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantizer import (
     QuantizationAnnotation,
@@ -22,6 +25,7 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgesr.quantization.edge_form.parts import FloatIsland, OneHot
 from edgesr.quantization.scheme import Scheme
 
 aten = torch.ops.aten
@@ -47,6 +51,7 @@ SAME_SCALE = {
 }
 OWN_SCALE = {
     aten.prelu.default,
+    aten.gelu.default,
     aten.adaptive_avg_pool2d.default,
     aten.mean.dim,
     aten.upsample_bilinear2d.vec,  # on its input's scale, simple ratios make it full of rounding ties
@@ -75,6 +80,9 @@ class SuperResolutionQuantizer(Quantizer):
         for node in model.graph.nodes:
             if node.op == "placeholder":
                 _set(node, {}, self.scheme.pixel)
+            elif node.op == "call_function" and is_inside(node, FloatIsland):
+                leaves = any(not is_inside(reader, FloatIsland) for reader in node.users)
+                _set(node, {}, self.scheme.activation if leaves else None)
             elif node.op == "call_function":
                 if node.target not in self.rules:
                     raise NotImplementedError(f"no quantization rule for {node.target} ({node.name})")
@@ -87,6 +95,10 @@ class SuperResolutionQuantizer(Quantizer):
 
     def _weighted(self, node: Node) -> None:
         image, weight = _node(node.args[0]), _node(node.args[1])
+        if is_inside(node, OneHot):
+            shared = SharedQuantizationSpec(image)
+            _set(node, {image: self._read(image), weight: self.scheme.one}, shared)
+            return
         axis = WEIGHTED[node.target]  # pyright: ignore[reportArgumentType]
         output = None if _is_fused(node) else self.scheme.activation
         _set(node, {image: self._read(image), weight: self.scheme.weight(axis)}, output)
@@ -131,6 +143,18 @@ class SuperResolutionQuantizer(Quantizer):
         while node.target in SAME_SCALE:
             node = _node(node.args[0])
         _annotation(node).output_qspec = self.scheme.pixel
+
+
+def is_inside(node: Node, kind: type[nn.Module]) -> bool:
+    """Whether a module of this class, or of one derived from it, computes this node."""
+    modules = (name for _, name in node.meta.get("nn_module_stack", {}).values())
+    return any(name in _names(kind) for name in modules)
+
+
+def _names(kind: type[nn.Module]) -> frozenset[str]:
+    """Qualified names of a class and all that are derived from it, as captured graphs hold them."""
+    names = {f"{kind.__module__}.{kind.__qualname__}"}
+    return frozenset(names.union(*map(_names, kind.__subclasses__())))
 
 
 def _is_fused(node: Node) -> bool:

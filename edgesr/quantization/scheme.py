@@ -19,5 +19,7 @@ class Scheme:
     """Output-channel axis → the weights of a convolution or linear layer."""
     pixel: FixedQParamsQuantizationSpec
     """Images, in and out: the grid of 8-bit pixels, so that the ends lose nothing."""
+    one: FixedQParamsQuantizationSpec
+    """Weights that are 0 or 1, held exactly."""
     unit: FixedQParamsQuantizationSpec
     """Outputs of sigmoid and softmax, which are in [0,1)."""

@@ -39,15 +39,15 @@ def _weight(axis: int) -> QuantizationSpec:
     )
 
 
-def _fixed(scale: float) -> FixedQParamsQuantizationSpec:
-    """[0, 255 * scale] on the int8 grid: the integer is the level minus 128.
+def _fixed(scale: float, zero_point: int = -128) -> FixedQParamsQuantizationSpec:
+    """By default [0, 255 * scale] on the int8 grid: the integer is the level minus 128.
 
     The scale is rounded to float32: fake quantizers hold it so, and converting would write the double.
     """
     return FixedQParamsQuantizationSpec(
         dtype=torch.int8,
         scale=torch.tensor(scale, dtype=torch.float32).item(),
-        zero_point=-128,
+        zero_point=zero_point,
         quant_min=-128,
         quant_max=127,
         qscheme=torch.per_tensor_affine,
@@ -68,5 +68,6 @@ W8A8 = Scheme(
     ),
     weight=_weight,
     pixel=_fixed(1 / 255),
+    one=_fixed(1.0, zero_point=0),
     unit=_fixed(1 / 256),  # TFLite's LOGISTIC and SOFTMAX accept no other scale
 )

@@ -1,17 +1,26 @@
 """Makes the golden files beside it: `make golden`, then look at `git diff --stat tests/golden`.
 
-tiles.json holds the tile plans that Python and Kotlin must both produce.
+tiles.json holds the tile plans that Python and Kotlin must both produce. networks.json holds what each
+network answers to one image, with weights that depend on the names of its tensors alone.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor, nn
+
 from edgesr.errors import UserError
+from edgesr.models import MODELS, SCALES, create_model
 from edgesr.tiling import padded_length, plan
 
 FOLDER = Path(__file__).parent
 PRIMES = (2, 61, 127)
+IMAGE = (48, 64)  # LR height and width
+SAMPLED = (6, 8)  # rows and columns of SR pixels that are kept, borders and corners among them
 GRIDS = [  # tile, overlap, multiple
     (1, 0, 1),
     (16, 0, 1),
@@ -40,6 +49,55 @@ def tile_plans() -> dict[str, Any]:
         "plans": [_planned(length, *grid) for grid in GRIDS for length in sorted(_lengths(grid[0]))],
         "refused": [_refused(*arguments) for arguments in REFUSED],
     }
+
+
+def networks() -> dict[str, Any]:
+    """What every network answers at every scale."""
+    return {"networks": [answer(name, scale) for name in MODELS for scale in SCALES]}
+
+
+@torch.no_grad()
+def answer(name: str, scale: int) -> dict[str, Any]:
+    """The SR of one network: mean, deviation and some pixels of it as levels, 255 being white."""
+    height, width = IMAGE
+    ramp, grain = torch.linspace(0, 1, width), (1 + noise("image", 3 * height * width)) / 2
+    lr = (ramp + grain.view(1, 3, height, width)) / 2
+    sr = 255 * fixed(create_model(name, scale=scale)).eval()(lr)[0]
+    rows, columns = (
+        torch.linspace(0, side - 1, count).round().long()
+        for side, count in zip(sr.shape[1:], SAMPLED, strict=True)
+    )
+    pixels = sr[:, rows][:, :, columns].flatten(1).T  # (pixels,3)
+    return {
+        "model": name,
+        "scale": scale,
+        "mean": round(sr.double().mean().item(), 2),
+        "std": round(sr.double().std().item(), 2),
+        "pixels": [[round(level, 2) for level in pixel] for pixel in pixels.tolist()],
+    }
+
+
+def fixed(network: nn.Module) -> nn.Module:
+    """`network` with weights that depend on no generator, nor on the order it was built in.
+
+    Of PyTorch's default size, which keeps 60 blocks in range; whatever starts as 0 or 1 is neither.
+    """
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            values = noise(name, tensor.numel()).view(tensor.shape)
+            if tensor.ndim > 1:
+                tensor.copy_(values / tensor[0].numel() ** 0.5)
+            elif name.endswith(("bias", "running_mean")):
+                tensor.copy_(values / 5)
+            else:  # slopes, variances, factors
+                tensor.copy_((2 + values) / 4)
+    return network
+
+
+def noise(name: str, count: int) -> Tensor:
+    """Numbers in [-1,1) out of the digest of a name: the same on every machine, for ever."""
+    digest = hashlib.shake_256(name.encode()).digest(4 * count)
+    return torch.from_numpy(np.frombuffer(digest, "<u4") / 2**31 - 1).float()
 
 
 def text(content: dict[str, Any]) -> str:
@@ -77,4 +135,6 @@ def _refused(length: int, tile: int, overlap: int, multiple: int) -> dict[str, i
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # how many there are moves the last digits
     (FOLDER / "tiles.json").write_text(text(tile_plans()), encoding="utf-8")
+    (FOLDER / "networks.json").write_text(text(networks()), encoding="utf-8")

@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
+from torch.nn import functional as F
 
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
-from edgesr.models import MODELS, create_model
+from edgesr.models import create_model
 from edgesr.quantization import SCHEMES, Scheme, find_scheme, pt2e
+from edgesr.quantization.edge_form.parts import FloatIsland, Repeat
+from edgesr.quantization.quantizer import is_inside
 
-NETWORKS = [name for name, row in MODELS.items() if row.learns]
 PATCH = (2, 3, 16, 16)
 
 
@@ -34,10 +36,9 @@ def trained(name: str, scheme: str = "w8a8", steps: int = 2) -> tuple[GraphModul
     return graph, lr
 
 
-@pytest.fixture(scope="module", params=[(n, s) for n in NETWORKS for s in SCHEMES])
-def case(request: pytest.FixtureRequest) -> tuple[str, str, GraphModule, Tensor]:
-    name, scheme = request.param
-    return (name, scheme, *trained(name, scheme))
+@pytest.fixture(scope="module", params=SCHEMES)
+def case(request: pytest.FixtureRequest, small: str) -> tuple[str, str, GraphModule, Tensor]:
+    return (small, request.param, *trained(small, request.param))
 
 
 @torch.no_grad()
@@ -45,6 +46,10 @@ def test_converted_equals_fake_quantized(case: tuple[str, str, GraphModule, Tens
     _, _, graph, lr = case
     for fold in (True, False):
         assert torch.equal(pt2e.convert(graph, fold_weights=fold)(lr), graph(lr))
+
+
+def in_island(node: Node) -> bool:
+    return is_inside(node, FloatIsland)
 
 
 @torch.no_grad()
@@ -55,6 +60,8 @@ def test_every_tensor_has_a_quantizer(case: tuple[str, str, GraphModule, Tensor]
     for node in pt2e.convert(graph, fold_weights=True).graph.nodes:
         operator = str(node.target)
         if node.op != "call_function" or "quantized_decomposed" in operator or operator in fused:
+            continue
+        if in_island(node):
             continue
         bias = node.args[2:3] if operator == "aten.conv2d.default" else ()
         for source in set(node.all_input_nodes) - set(bias):
@@ -75,7 +82,7 @@ def scales_around(graph: GraphModule, operator: str) -> list[tuple[set[object], 
     """(scale, zero point) of the tensors read and written by each call of an operator."""
     found = []
     for node in pt2e.convert(graph, fold_weights=True).graph.nodes:
-        if node.op == "call_function" and str(node.target) == operator:
+        if node.op == "call_function" and str(node.target) == operator and not in_island(node):
             read = {tuple(source.args[1:3]) for source in node.all_input_nodes}
             found.append((read, {tuple(reader.args[1:3]) for reader in node.users}))
     return found
@@ -94,9 +101,59 @@ def test_shared_own_and_fixed_scales(case: tuple[str, str, GraphModule, Tensor])
             assert written == {(1 / 256, -128)}
             checked += 1
     for read, written in scales_around(graph, "aten.upsample_bilinear2d.vec"):
-        assert read != written
+        assert read != written or case[0] == "osffnet"  # which here enlarges a single value
         checked += 1
-    assert checked > 20
+    assert checked > 1
+
+
+@torch.no_grad()
+def test_copying_convolutions_keep_every_integer() -> None:
+    """A coarse map, enlarged by 0 and 1 weights: each value of it, and no other, on its own scale."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.repeat = nn.Conv2d(3, 4, 5, stride=3), Repeat((4, 4), (16, 16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            coarse = self.first(x)
+            return torch.cat([self.repeat(coarse, (16, 16))[:, :3], x], 2)
+
+    graph = pt2e.prepare(Net(), find_scheme("w8a8"), PATCH)
+    lr = torch.rand(PATCH)
+    graph(lr)
+    pt2e.freeze(graph, lr)
+    for read, written in scales_around(graph, "aten.permute.default"):
+        assert read == written
+    large = graph(lr)[:, :, :16]
+    assert torch.equal(large, F.interpolate(large[:, :, ::4, ::4], (16, 16), mode="nearest"))
+    assert torch.equal(pt2e.convert(graph, fold_weights=True)(lr), graph(lr))
+
+
+@torch.no_grad()
+def test_inside_an_island_nothing_is_quantized() -> None:
+    class Island(FloatIsland):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.erf(x) * torch.exp(-x)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.island, self.last = nn.Conv2d(3, 4, 1), Island(), nn.Conv2d(4, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.island(self.first(x)))
+
+    graph, lr = pt2e.prepare(Net(), find_scheme("w8a8"), PATCH), torch.rand(PATCH)
+    graph(lr)
+    pt2e.freeze(graph, lr)
+    converted = pt2e.convert(graph, fold_weights=True)
+    operators = [str(n.target) for n in converted.graph.nodes if n.op == "call_function"]
+    island = operators.index("aten.erf.default")
+    end = operators.index("aten.mul.Tensor")
+    assert not any("quantized_decomposed" in name for name in operators[island:end])
+    assert "quantize_per_tensor" in operators[end + 1]
+    assert torch.equal(converted(lr), graph(lr))
 
 
 def test_no_edge_is_quantized_twice(case: tuple[str, str, GraphModule, Tensor]) -> None:
@@ -108,16 +165,16 @@ def test_no_edge_is_quantized_twice(case: tuple[str, str, GraphModule, Tensor]) 
         for node in quantizing
         if ".quantize" in str(node.target) and "dequantize" in str(node.args[0].target)
     ]
-    assert len(quantizing) > 100
+    assert len(quantizing) > 30
     assert again == []
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
 def test_fixed_scales_are_float32(scheme: Scheme) -> None:
     """Fake quantizers hold a scale so; a double would be converted to other rounding ties."""
-    for fixed in (scheme.pixel, scheme.unit):
+    for fixed in (scheme.pixel, scheme.unit, scheme.one):
         assert fixed.scale == torch.tensor(fixed.scale, dtype=torch.float32).item()
-        assert fixed.zero_point == -128
+    assert scheme.pixel.zero_point == scheme.unit.zero_point == -128
 
 
 @pytest.mark.slow

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from edgesr import checkpoint as checkpoints
+from edgesr import metrics
 from edgesr.checkpoint import Checkpoint
+from edgesr.data.benchmarks import load_benchmark
+from edgesr.engines import Artifact
+from edgesr.ensemble import self_ensemble
 from edgesr.errors import UserError
 from edgesr.models import create_model
 from recipes import complexity, evaluate
@@ -59,8 +64,33 @@ def test_a_float_checkpoint_of_unaligned_sizes(
     path = checkpoints.save(Checkpoint("msfin-s", 3, None, state), tmp_path / "c")
     run(monkeypatch, "--checkpoint", path, "--benchmark", benchmark, "--means")
     shown = capsys.readouterr().out
-    assert "msfin-s x3 float" in shown
+    assert "msfin-s x3 float: PSNR" in shown
     assert "two" not in shown
+    run(monkeypatch, "--checkpoint", path, "--benchmark", benchmark, "--ensemble")
+    assert "msfin-s x3 float+: PSNR" in capsys.readouterr().out
+
+
+def darker_left(lr: torch.Tensor) -> torch.Tensor:
+    """x2 by repetition, darker towards the left, so that a mirror image comes out different."""
+    large = lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return large * torch.linspace(0.5, 1, large.shape[3])
+
+
+def test_ensemble_of_a_tiled_artifact(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], benchmark: Path, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "file.pte", tmp_path / "scores.json"
+    opened = Artifact(file, "msfin-s", 2, "w8a8", (8, 16), 2, 2, "0" * 64, darker_left)
+    monkeypatch.setattr(evaluate, "open_artifact", lambda _: opened)
+    run(monkeypatch, "--artifact", file, "--ensemble", "--benchmark", benchmark, "--json", out)
+    assert "file.pte+: PSNR" in capsys.readouterr().out
+    written = json.loads(out.read_text())
+    assert written["origin"]["subject"] == "file.pte+"
+    assert written["origin"]["ensemble"] is True
+    pairs = list(load_benchmark(benchmark, 2))
+    expected = metrics.evaluate(self_ensemble(opened.tiled()), pairs, 2).to_json()
+    assert written["sets"]["Mine"] == expected
+    assert metrics.evaluate(opened.tiled(), pairs, 2).to_json() != expected
 
 
 @pytest.mark.parametrize(
