@@ -11,7 +11,7 @@ from typing import Any
 
 from edgesr import cli
 from edgesr.files import write_text
-from edgesr.models import DEFAULT_SCALE, MODELS, SCALES, chosen_scale, find_model
+from edgesr.models import DEFAULT_SCALE, MODELS, SCALES, chosen_scale
 from edgesr.models.ablations import ABLATIONS, READING, Ablation
 from edgesr.models.complexity import (
     NOT_MET,
@@ -85,7 +85,7 @@ def main() -> None:
     """Draw if asked, count, print two tables, write JSON if asked."""
     args = parse()
     names = [args.model] if args.model else list(MODELS)
-    families = {family(name) for name in names if find_model(name)}
+    families = {family(name) for name in names}
     scales = SCALES if args.scale is None else (chosen_scale(args.scale),)
     settings = [row for row in ABLATIONS if row.family in families and row.scale in scales]
     if args.plot:
@@ -191,7 +191,7 @@ def params(counts: Counts) -> tuple[str, str]:
 
 
 def macs(counts: Counts, model: str) -> tuple[str, str, str, str]:
-    """G multiply-adds: true, by the paper's rule if that is known, printed, and by how much we differ."""
+    """G multiply-adds: true, by the paper's rule if it is known, printed, and by how much we differ."""
     figure = counts.macs_paper
     by_rule = "-" if RULES[family(model)].products is None else f"{figure.count / 1e9:.3f}"
     printed = "-" if figure.printed is None else f"{figure.printed / 1e9:.1f}"

@@ -1,5 +1,4 @@
-"""MLRN: Multi-Level Feature Fusion Network (Hao et al., "Multi-Level Feature Fusion Network for Single
-Image Super-Resolution").
+"""MLRN, from "Multi-Level Feature Fusion Network for Single Image Super-Resolution".
 
 Written from the paper alone. No code and no weights were released, and the paper prints neither
 parameters nor multiply-adds: **this network cannot be checked against its authors'**. The recommended

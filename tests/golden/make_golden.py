@@ -1,7 +1,8 @@
 """Makes the golden files beside it: `make golden`, then look at `git diff --stat tests/golden`.
 
 tiles.json holds the tile plans that Python and Kotlin must both produce. networks.json holds what each
-network answers to one image, with weights that depend on the names of its tensors alone.
+network answers to one image, with weights that depend on the names of its tensors alone. complexity.json
+holds what each network costs, and the parameters and multiply-adds of the papers' ablations.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from edgesr.errors import UserError
 from edgesr.models import MODELS, SCALES, create_model
+from edgesr.models.ablations import ABLATIONS, Ablation
+from edgesr.models.complexity import Counts, complexity, count, on_meta
 from edgesr.tiling import padded_length, plan
 
 FOLDER = Path(__file__).parent
@@ -100,6 +103,38 @@ def noise(name: str, count: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(digest, "<u4") / 2**31 - 1).float()
 
 
+def costs() -> dict[str, Any]:
+    """What every network costs at every scale, and every setting of an ablation."""
+    return {
+        "networks": [cost(name, scale) for name in MODELS for scale in SCALES],
+        "settings": [cost_of_setting(row) for row in ABLATIONS],
+    }
+
+
+def cost(name: str, scale: int) -> dict[str, Any]:
+    """Counts, bytes of activations at their peak, and the receptive field in LR pixels."""
+    network = complexity(name, scale)
+    assert network.field is not None
+    sizes = {"peak_memory": network.memory, "receptive_field": list(network.field)}
+    return {"model": name, "scale": scale, **_counts(network.counts), **sizes, "global": network.everywhere}
+
+
+def cost_of_setting(row: Ablation) -> dict[str, Any]:
+    """Counts of one setting."""
+    counts = count(on_meta(row.build), row.family, row.scale, row.printed())
+    place = {"family": row.family, "table": row.table, "scale": row.scale, "setting": row.setting}
+    return place | _counts(counts)
+
+
+def _counts(counts: Counts) -> dict[str, int]:
+    return {
+        "params": counts.params,
+        "params_paper_rule": counts.params_paper.count,
+        "macs": counts.macs,
+        "macs_paper_rule": counts.macs_paper.count,
+    }
+
+
 def text(content: dict[str, Any]) -> str:
     """JSON with one plan to a line, so that a change is one line of a diff."""
     parts = []
@@ -138,3 +173,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)  # how many there are moves the last digits
     (FOLDER / "tiles.json").write_text(text(tile_plans()), encoding="utf-8")
     (FOLDER / "networks.json").write_text(text(networks()), encoding="utf-8")
+    (FOLDER / "complexity.json").write_text(text(costs()), encoding="utf-8")

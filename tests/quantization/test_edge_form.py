@@ -146,8 +146,8 @@ def test_maffsrn_tails_are_one_convolution() -> None:
 def test_maffsrn_factors_travel_along_the_trunk() -> None:
     group, x = shaken(FusionGroup(8, "m-bff", True, True, ((3, 1), (3, 2)))), torch.randn(1, 8, 16, 17)
     assert isinstance(group, FusionGroup)
-    group.of_result.scale.fill_(0.7)
-    group.of_input.scale.fill_(-1.4)
+    for factor, value in ((group.of_result, 0.7), (group.of_input, -1.4)):
+        factor.get_parameter("scale").fill_(value)
     expected = group(3 * x)
     folding.fold_weight_norm(group)
     fold_group(group, before=3.0, after=3.0 * -1.4, size=(16, 17))

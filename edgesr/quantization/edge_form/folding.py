@@ -43,9 +43,10 @@ def weight_of(layer: nn.Module) -> Tensor:
 
 
 def scaled(
-    layer: nn.Conv2d, *, outputs: Tensor | float = 1.0, inputs: Tensor | float = 1.0
+    layer: nn.Module, *, outputs: Tensor | float = 1.0, inputs: Tensor | float = 1.0
 ) -> nn.Conv2d:
     """outputs * layer(inputs * x), factors per channel or one for all. Not for grouped `inputs`."""
+    assert isinstance(layer, nn.Conv2d)
     factor_out = torch.as_tensor(outputs, dtype=torch.double).reshape(-1)
     factor_in = torch.as_tensor(inputs, dtype=torch.double).reshape(-1)
     weight = weight_of(layer) * factor_out[:, None, None, None] * factor_in[None, :, None, None]
@@ -71,8 +72,9 @@ def fold_weight_norm(model: nn.Module) -> None:
                 setattr(module, name, convolution(child.weight, child.bias, like=child))
 
 
-def unshuffled(layer: nn.Conv2d, groups: int) -> nn.Conv2d:
+def unshuffled(layer: nn.Module, groups: int) -> nn.Conv2d:
     """A channel shuffle into the 1x1 convolution that reads it: its inputs in the order before."""
+    assert isinstance(layer, nn.Conv2d)
     weight = weight_of(layer)  # input c of the layer is channel c % groups * (C/groups) + c // groups
     order = torch.arange(weight.shape[1]).view(groups, -1).T.flatten()
     folded = torch.empty_like(weight)
