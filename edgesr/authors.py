@@ -1,8 +1,8 @@
 """The authors' released weights under our names.
 
-Read from what the authors publish (github.com/qibao77/LFFN, TensorFlow; github.com/wzx0826/MSFIN,
-PyTorch). Neither states a licence: their weights are for checking a network against its paper, and
-none is shipped here.
+Read from what the authors publish (github.com/qibao77/LFFN, TensorFlow; github.com/wzx0826/MSFIN and
+github.com/AbdulMoqeet/MAFFSRN, PyTorch). None states a licence: their weights are for checking a network
+against its paper, and none is shipped here. Of LFFN the small one is released, of MAFFSRN only code.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from edgesr.errors import UserError, unknown
+from edgesr.errors import UserError
 from edgesr.models import create_model, find_trainable
 from edgesr.models.msfin import LEVELS
 
@@ -20,14 +20,16 @@ State = dict[str, Tensor]
 def from_authors(model: str, scale: int, theirs: State) -> State:
     """The state dict of our `model` from the tensors of the authors' file.
 
-    UserError if the model has no released weights that we know, if a tensor of either side is left
-    over, or if a shape differs.
+    UserError if its authors' names are not known, if a tensor of either side is left over, or if a
+    shape differs.
     """
     find_trainable(model)
-    family = model.split("-")[0]
-    if family not in FAMILIES:
-        raise unknown("family of released weights", family, list(FAMILIES))
-    expected, translate = create_model(model, scale=scale).state_dict(), FAMILIES[family]
+    if model not in NAMED:
+        raise UserError(
+            f"Nothing is known of weights of {model} that its authors released, nor how they would name "
+            f"them. Models whose weights can be imported: {', '.join(NAMED)}."
+        )
+    expected, translate = create_model(model, scale=scale).state_dict(), NAMED[model]
     ours, strangers = {}, []
     for name, tensor in theirs.items():
         translated = translate(name, tensor.float(), scale)
@@ -160,6 +162,44 @@ MSFIN_NAMES = {
     "add_mean": "add_mean",
 }
 
+
+def _maffsrn(name: str, tensor: Tensor, scale: int) -> tuple[str, Tensor] | None:
+    """`<place>.<layer>.<what>`; of a layer with `.0` in between, that is the convolution."""
+    match = re.fullmatch(r"(body\.\d+\.b\d\.|body\.\d+\.|tail\.|)(\w+)(?:\.0)?\.(\w+)", name)
+    if match is None or match[2] not in MAFFSRN_NAMES:
+        return None
+    place = match[1].replace(".b", ".blocks.")
+    norm = {f"weight_{part}": f"parametrizations.weight.original{i}" for i, part in enumerate("gv")}
+    return f"{place}{MAFFSRN_NAMES[match[2]]}.{norm.get(match[3], match[3])}", tensor
+
+
+MAFFSRN_NAMES = {
+    "head": "head",
+    "conv01": "first",  # comes first in their forward
+    "conv00": "second",
+    "reduce_channels": "gate.reduce",
+    "reduce_spatial_size": "gate.shrink",
+    "conv1": "gate.body.convolutions.0",
+    "conv2": "gate.body.convolutions.1",
+    "increase_channels": "gate.expand",
+    "bottom11": "cea.0",
+    "bottom11_dw": "cea.1",
+    **{f"reduction{k + 1}": f"reductions.{k}.convolution" for k in range(3)},
+    "res_scale": "of_result",
+    "x_scale": "of_input",
+    "tail_k3": "narrow",
+    "tail_k5": "wide",
+    "scale_k3": "of_narrow",
+    "scale_k5": "of_wide",
+}
+
 Translate = Callable[[str, Tensor, int], tuple[str, Tensor] | None]
-FAMILIES: dict[str, Translate] = {"lffn": _lffn, "msfin": _msfin}
+NAMED: dict[str, Translate] = {
+    "lffn": _lffn,
+    "lffn-s": _lffn,
+    "msfin": _msfin,
+    "msfin-s": _msfin,
+    "maffsrn": _maffsrn,
+    "maffsrn-l": _maffsrn,
+}
 """(their name, their tensor, scale) → our name and tensor, or None for a name that is not known."""

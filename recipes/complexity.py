@@ -64,8 +64,8 @@ NETWORKS: Columns = (
     ("", "by rule", 10),
     *COUNTS,
     ("peak", "MB", 8),
-    ("", "field", 7),
-    ("LR side", "least", 8),
+    ("", "field", 10),
+    ("LR side", "least", 9),
     ("", "step", 5),
 )
 SETTINGS: Columns = (

@@ -58,7 +58,11 @@ def held_out_psnr(
 
 
 def _cut(pair: Pair, index: int, model: str, scale: int) -> Pair:
-    """The upper left of an image, as large as validation affords and the model takes."""
+    """The upper left of an image, as large as validation affords and the model takes.
+
+    It is never too small for the model: what is held out is no smaller than a patch (`load_training`
+    leaves smaller images out), and a patch is what the model takes (`planned` refuses others).
+    """
     multiple = find_model(model).lr_multiple(scale)
     height, width = (min(side, LONGEST_SIDE) // multiple * multiple for side in pair.lr.shape[:2])
     name = f"{index:02}-{pair.name}"  # two folders may have images of one name

@@ -1,4 +1,4 @@
-"""Turn weights that a network's authors released into a checkpoint of ours.
+"""Turn weights under the names of a network's authors into a checkpoint of ours.
 
 python -m recipes.import_weights --model msfin-s --scale 4 --from MSFIN-S_X4.pt --out msfin-s_x4
 
@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgesr import checkpoint, cli
-from edgesr.authors import from_authors
+from edgesr.authors import NAMED, from_authors
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.files import sha256
@@ -54,7 +54,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", required=True, metavar="NAME", help="lffn-s or msfin-s")
+    parser.add_argument("--model", required=True, metavar="NAME", help=f"one of {', '.join(NAMED)}")
     parser.add_argument("--scale", required=True, type=int, metavar="S", help="2, 3 or 4")
     parser.add_argument("--from", required=True, type=Path, metavar="FILE", dest="file")
     parser.add_argument("--out", required=True, type=Path, metavar="CKPT", help="checkpoint to write")

@@ -118,6 +118,11 @@ def planned(
     names = ("steps", "batch", "patch", "lr", "seed", "validate_every", "save_every")
     settings = settings.changed(**{name: getattr(args, name) for name in names})
     multiple = model.lr_multiple(scale)
+    if settings.patch < model.smallest:
+        raise UserError(
+            f"--patch {settings.patch}: {args.model} needs LR images of {model.smallest} pixels a side "
+            "or more."
+        )
     if settings.patch % multiple:
         raise UserError(
             f"--patch {settings.patch}: {args.model} x{scale} needs a multiple of {multiple}."

@@ -23,6 +23,7 @@ from recipes.plan import Plan, announce, open_run, options, origin, plan_of, pla
 from recipes.settings import DRAWN_QAT, QAT
 
 CALIBRATION_BATCHES = 16
+EQUALIZATION_BATCHES = 4
 TILE, OVERLAP = 64, 8  # as `python -m export.executorch` has them
 
 
@@ -42,7 +43,8 @@ def main() -> None:
     batches = random_patches(data.train, plan.settings)
     measure = held_out_psnr(data.validation, plan.model, plan.scale, device)
 
-    graph = pt2e.prepare(network, scheme, (plan.settings.batch, 3, patch, patch))
+    images = None if begun else torch.cat([_floats(batches, i) for i in range(EQUALIZATION_BATCHES)])
+    graph = pt2e.prepare(network, scheme, (plan.settings.batch, 3, patch, patch), images)
     if not begun:
         print(f"Held out, float: {measure(network.to(device)):.2f} dB", flush=True)
         calibrate(graph.to(device), batches, device)
@@ -56,7 +58,7 @@ def main() -> None:
         before_step=freezing(graph, plan),
         validate=lambda trained: measure(through_tiles(trained, tile, plan)),
     )
-    pt2e.freeze(graph, _floats(batches, 0, device))
+    pt2e.freeze(graph, _floats(batches, 0).to(device))
     facts = origin(run, plan, state, len(data.validation))
     result = Checkpoint(plan.model, plan.scale, plan.scheme, graph.state_dict(), facts)
     checkpoint.save(result, run.checkpoint)
@@ -112,7 +114,7 @@ def calibrate(graph: GraphModule, batches: Batches, device: torch.device) -> Non
     graph.train()
     with cli.Progress(CALIBRATION_BATCHES, "calibrating", "batch") as bar:
         for number in range(CALIBRATION_BATCHES):
-            graph(_floats(batches, number, device))
+            graph(_floats(batches, number).to(device))
             bar.advance()
 
 
@@ -139,9 +141,9 @@ def through_tiles(trained: nn.Module, tile: GraphModule, plan: Plan) -> Callable
     return upscale
 
 
-def _floats(batches: Batches, step: int, device: torch.device) -> Tensor:
+def _floats(batches: Batches, step: int) -> Tensor:
     """The LR half of a batch, in [0,1]."""
-    return batches(step)[0].to(device).float() / 255
+    return batches(step)[0].float() / 255
 
 
 if __name__ == "__main__":

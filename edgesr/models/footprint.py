@@ -102,7 +102,7 @@ def _extent(model: nn.Module, thickness: int, along: int) -> int:
 
     The strip is as thin as the network allows: what happens across it does not matter.
     """
-    length, extent = FIRST_STRIP, 0
+    length = FIRST_STRIP
     while length <= LONGEST_STRIP:
         shape = [2, 3, thickness, thickness]
         shape[along] = length
@@ -110,7 +110,7 @@ def _extent(model: nn.Module, thickness: int, along: int) -> int:
         place = torch.stack([position, -position])[:, None, None]  # (2,1,1,length)
         place = place if along == 3 else place.transpose(2, 3)
         last, minus_first = model(Reach(place.expand(shape).contiguous())).reach.amax(1)
-        inside = (minus_first < 0) & (last < length - 1)  # nothing cut off by the strip's ends
+        inside = (minus_first < 0) & (last < length - 1)  # nothing is cut off by the strip's ends
         extent = int((last + minus_first + 1)[inside].max()) if inside.any() else length
         if 2 * extent <= length:
             return extent
@@ -135,8 +135,9 @@ class Reach(Tensor):
     """Where values come from: (2,C,h,w), two images that no operator mixes.
 
     The first holds the last LR column that each value depends on, the second minus the first column, so
-    that of several inputs the maximum counts in both. Weights come from no pixel: -inf. Where all
-    channels come from the same, one is kept and expanded, which makes most operators cheap.
+    that of several inputs the maximum counts in both. Weights come from no pixel: -inf. What lies beyond
+    the ends of the strip is inf and marks every field that it belongs to. Where all channels come from
+    the same, one is kept and expanded, which makes most operators cheap.
     """
 
     reach: Tensor
@@ -197,7 +198,8 @@ def _convolution(func: object, x: Tensor, weight: Tensor, *options: Any) -> Tens
         assert tuple(stride) == tuple(kernel), "kernels of a transposed convolution that overlap"
         x = x.repeat_interleave(kernel[0], 2).repeat_interleave(kernel[1], 3)
     else:
-        x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]), value=-torch.inf)
+        (up, left), beyond = padding, torch.inf if x.shape[3] > x.shape[2] else -torch.inf
+        x = F.pad(F.pad(x, (left, left), value=beyond), (0, 0, up, up), value=-beyond)
         x = F.max_pool2d(x, kernel, stride, dilation=dilation)
     channels = weight.shape[1] * groups if transposed else weight.shape[0]
     if x.shape[1] == 1:

@@ -28,6 +28,7 @@ class SpindleBlock(nn.Module):
     def __init__(self, features: int, expanded: int, depthwise: bool) -> None:
         super().__init__()
         self.width = expanded // len(PATHS)
+        self.depthwise = depthwise
         groups = self.width if depthwise else 1
         self.expand = nn.Conv2d(features, expanded, 1, bias=False)
         self.paths = nn.ModuleList(

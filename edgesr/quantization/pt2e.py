@@ -21,6 +21,7 @@ from edgesr.checkpoint import Checkpoint, load_strict
 from edgesr.models import create_model
 from edgesr.quantization import find_scheme
 from edgesr.quantization.edge_form import edge_form
+from edgesr.quantization.edge_form.lffn import EdgeLFFN
 from edgesr.quantization.quantizer import SuperResolutionQuantizer
 from edgesr.quantization.scheme import Scheme
 
@@ -28,12 +29,18 @@ LrShape = tuple[int, int, int, int]
 """(N, 3, H, W)"""
 
 
-def prepare(model: nn.Module, scheme: Scheme, lr_shape: LrShape) -> GraphModule:
+def prepare(
+    model: nn.Module, scheme: Scheme, lr_shape: LrShape, images: Tensor | None = None
+) -> GraphModule:
     """The edge form of a float network as a fake-quantized graph, ready to train.
 
-    Its parameters start as the network's; its ranges are empty until it has seen images.
+    Its parameters start as the network's, in channels of like range if LR `images` (N,3,h,w) are
+    there to see the ranges by. Its own ranges are empty until it has seen images.
     """
-    graph = torch.export.export(edge_form(model, lr_shape[2:]), (torch.rand(lr_shape),)).module()
+    edge = edge_form(model, lr_shape[2:])
+    if images is not None and isinstance(edge, EdgeLFFN):
+        edge.equalize(images)
+    graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
     constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()
     prepared = prepare_qat_pt2e(graph, SuperResolutionQuantizer(scheme))

@@ -81,8 +81,7 @@ class SuperResolutionQuantizer(Quantizer):
             if node.op == "placeholder":
                 _set(node, {}, self.scheme.pixel)
             elif node.op == "call_function" and is_inside(node, FloatIsland):
-                leaves = any(not is_inside(reader, FloatIsland) for reader in node.users)
-                _set(node, {}, self.scheme.activation if leaves else None)
+                _set(node, {}, None)
             elif node.op == "call_function":
                 if node.target not in self.rules:
                     raise NotImplementedError(f"no quantization rule for {node.target} ({node.name})")
@@ -96,53 +95,68 @@ class SuperResolutionQuantizer(Quantizer):
     def _weighted(self, node: Node) -> None:
         image, weight = _node(node.args[0]), _node(node.args[1])
         if is_inside(node, OneHot):
-            shared = SharedQuantizationSpec(image)
-            _set(node, {image: self._read(image), weight: self.scheme.one}, shared)
+            _set(node, {image: self._read(image, node), weight: self.scheme.one}, _as_read(image, node))
             return
         axis = WEIGHTED[node.target]  # pyright: ignore[reportArgumentType]
         output = None if _is_fused(node) else self.scheme.activation
-        _set(node, {image: self._read(image), weight: self.scheme.weight(axis)}, output)
+        _set(node, {image: self._read(image, node), weight: self.scheme.weight(axis)}, output)
 
     def _binary(self, node: Node) -> None:
         operands = [_node(argument) for argument in node.args[:2]]
         output = None if _is_fused(node) else self.scheme.activation
-        _set(node, {operand: self._read(operand) for operand in operands}, output)
+        _set(node, {operand: self._read(operand, node) for operand in operands}, output)
 
     def _clamp(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {} if _is_fused(source) else {source: self._read(source)}, self.scheme.activation)
+        _set(
+            node, {} if _is_fused(source) else {source: self._read(source, node)}, self.scheme.activation
+        )
 
     def _same_scale(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {source: self._read(source)}, SharedQuantizationSpec(source))
+        _set(node, {source: self._read(source, node)}, _as_read(source, node))
 
     def _own_scale(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {source: self._read(source)}, self.scheme.activation)
+        _set(node, {source: self._read(source, node)}, self.scheme.activation)
 
     def _unit(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {source: self._read(source)}, self.scheme.unit)
+        _set(node, {source: self._read(source, node)}, self.scheme.unit)
 
     def _cat(self, node: Node) -> None:
         """All read one scale. torchao then gives it to every writer that chooses its own, too."""
-        sources = [_node(source) for source in node.args[0]]  # pyright: ignore
+        sources = list(dict.fromkeys(_node(source) for source in node.args[0]))  # pyright: ignore
         free = (s for s in sources if _annotation(s).output_qspec is self.scheme.activation)
-        shared = SharedQuantizationSpec(next(free, sources[0]))
-        _set(node, dict.fromkeys(sources, shared), shared)
+        first = next(free, sources[0])
+        shared = _as_read(first, node)
+        readings: dict[Node, QuantizationSpecBase] = dict.fromkeys(sources, shared)
+        readings[first] = self.scheme.activation if _is_float(first) else SharedQuantizationSpec(first)
+        _set(node, readings, shared)
 
-    def _read(self, source: Node) -> QuantizationSpecBase:
-        """How a reader sees `source`: as its writer wrote it; constants have no writer."""
+    def _read(self, source: Node, reader: Node) -> QuantizationSpecBase:
+        """How `reader` sees `source`: as its writer wrote it.
+
+        Constants have no writer, and a float value is quantized by who reads it: so it stays float for
+        the next float island. All its readers share one scale.
+        """
         if source.op == "get_attr":
             return self.scheme.activation
+        if _is_float(source):
+            first = _first_reader(source)
+            shared = SharedQuantizationSpec((source, first))
+            return self.scheme.activation if first is reader else shared
         return SharedQuantizationSpec(source)
 
     def _pin_output(self, model: GraphModule) -> None:
         """The image leaves on the pixel grid: found behind the operators that only move values."""
-        node = _node(model.graph.output_node().args[0][0])  # pyright: ignore
+        reader, node = None, _node(model.graph.output_node().args[0][0])  # pyright: ignore
         while node.target in SAME_SCALE:
-            node = _node(node.args[0])
-        _annotation(node).output_qspec = self.scheme.pixel
+            reader, node = node, _node(node.args[0])
+        if reader is not None and _is_float(node):
+            _annotation(reader).input_qspec_map[node] = self.scheme.pixel
+        else:
+            _annotation(node).output_qspec = self.scheme.pixel
 
 
 def is_inside(node: Node, kind: type[nn.Module]) -> bool:
@@ -155,6 +169,20 @@ def _names(kind: type[nn.Module]) -> frozenset[str]:
     """Qualified names of a class and all that are derived from it, as captured graphs hold them."""
     names = {f"{kind.__module__}.{kind.__qualname__}"}
     return frozenset(names.union(*map(_names, kind.__subclasses__())))
+
+
+def _is_float(node: Node) -> bool:
+    return node.op == "call_function" and is_inside(node, FloatIsland)
+
+
+def _first_reader(source: Node) -> Node:
+    """The first of a float value's readers that is outside the islands, as the graph runs."""
+    return min(reader for reader in source.users if not _is_float(reader))
+
+
+def _as_read(source: Node, reader: Node) -> SharedQuantizationSpec:
+    """The scale with which `reader` reads `source`."""
+    return SharedQuantizationSpec((source, reader) if _is_float(source) else source)
 
 
 def _is_fused(node: Node) -> bool:

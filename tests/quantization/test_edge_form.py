@@ -1,6 +1,7 @@
 """Each rewrite computes what the published form computes, on random weights and odd sizes."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,12 +10,14 @@ from torch.nn import functional as F
 
 from edgesr.models import MODELS, create_model
 from edgesr.models.blocks import BSConv, ChannelShuffle
-from edgesr.models.lffn import LFFN
+from edgesr.models.lffn import LFFN, ResidualBlock, SpindleBlock
 from edgesr.models.maffsrn import MAFFSRN, FusionGroup, Tail
 from edgesr.models.mlrn import MLRN
 from edgesr.models.msfin import MSFIN
 from edgesr.models.osffnet import OSFFNet, Perceptron
 from edgesr.quantization.edge_form import edge_form, folding, parts
+from edgesr.quantization.edge_form.equalize import channel_ranges
+from edgesr.quantization.edge_form.lffn import EdgeLFFN, EdgeModule, MergedPaths, MergedSpindle
 from edgesr.quantization.edge_form.maffsrn import BicubicSkip, fold_group, fold_tail
 from edgesr.quantization.edge_form.osffnet import EdgePerceptron, dense_head, folded_norm
 
@@ -200,10 +203,36 @@ def test_osffnet_perceptron_without_permutations() -> None:
     assert_equal_relative(EdgePerceptron(perceptron)(x), perceptron(x))
 
 
-def test_lffn_tail_is_two_convolutions() -> None:
-    form = edge_form(LFFN(4, modules=1, blocks=1), (8, 8))
-    names = {name for name, _ in form.named_children()}
-    assert names == {"head", "body", "fusion", "tail_fused", "tail_head", "shuffle"}
+@torch.no_grad()
+def test_lffn_paths_side_by_side() -> None:
+    block, x = shaken(SpindleBlock(12, 16, depthwise=True)), torch.randn(2, 12, 6, 5)
+    assert isinstance(block, SpindleBlock)
+    assert_equal_relative(MergedSpindle(block)(x), block(x))
+
+
+def unlike(ranges: Tensor) -> float:
+    """How many times the largest range is the smallest."""
+    return (ranges.max() / ranges.min()).item()
+
+
+@pytest.mark.parametrize("options", [{"depthwise": True}, {"block": "residual"}], ids=str)
+@torch.no_grad()
+def test_lffn_equalized(options: dict[str, Any]) -> None:
+    """The same function; the trunk's channels half as unlike in decibels, the paths' alike."""
+    model, lr = shaken(LFFN(2, modules=2, **options)), torch.rand(2, 3, 9, 8)
+    form = edge_form(model, (9, 8))
+    assert isinstance(form, EdgeLFFN)
+    kinds = EdgeModule | MergedSpindle | ResidualBlock
+    trunk = [form.head.module, *(module for module in form.body.modules() if isinstance(module, kinds))]
+    before, expected = channel_ranges(form, lr), form(lr)
+    form.equalize(lr)
+    after = channel_ranges(form, lr)
+    assert_equal_relative(form(lr), expected)
+    spreads = [unlike(torch.stack([ranges[m] for m in trunk]).amax(0)) for ranges in (before, after)]
+    assert spreads[1] == pytest.approx(spreads[0] ** 0.5, rel=1e-3)
+    for module in form.modules():
+        if isinstance(module, MergedPaths):
+            assert unlike(after[module]) < 1.001 < unlike(before[module])
 
 
 def test_msfin_shifts_colours_once_per_lr_pixel() -> None:

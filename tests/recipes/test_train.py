@@ -16,9 +16,11 @@ from PIL import Image
 
 from edgesr import checkpoint, cli
 from edgesr.data.drawn import drawn_images
-from edgesr.models import create_model
-from recipes import images, train
+from edgesr.models import MODELS, SCALES, create_model
+from recipes import evaluate, images, train
+from recipes.settings import DRAWN_QAT, PAPER, QAT
 
+NETWORKS = [name for name, model in MODELS.items() if model.learns]
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEPS = 20
 SMALL = ["--model", "lffn-s", "--patch", "8", "--batch", "2", "--threads", "1", "--device", "cpu"]
@@ -193,6 +195,56 @@ def test_msfin_starts_from_another_scale(tmp_path: Path, monkeypatch: pytest.Mon
     assert end.origin["init"] == {"file": "x4.safetensors", "sha256": start.sha256}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_trained_saved_and_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+):
+    """On images that are no larger than the smallest patch, the held-out one included."""
+    patch = max(8, MODELS[name].smallest)
+    (tmp_path / "photos").mkdir()
+    for index, image in enumerate(drawn_images(3, 2 * patch)):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{index}.png")
+    run, photos = tmp_path / "run", tmp_path / "photos"
+    options = [
+        "--model",
+        name,
+        "--scale",
+        2,
+        "--patch",
+        patch,
+        "--batch",
+        1,
+        "--steps",
+        2,
+        "--threads",
+        1,
+    ]
+    here(*options, "--device", "cpu", "--holdout", 1, "--data", photos, "--out", run)
+
+    result = checkpoint.load(run / "checkpoint")
+    torch.manual_seed(0)
+    start = create_model(name, scale=2)
+    still = [key for key, value in start.named_parameters() if torch.equal(value, result.state[key])]
+    assert len(still) < 0.1 * len(result.state), "what a closed ReLU gates has no gradient"
+    score = tmp_path / "score.json"
+    given = ["--checkpoint", run / "checkpoint", "--benchmark", photos, "--json", score]
+    monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, given)])
+    evaluate.main()
+    held_out = json.loads(score.read_text())["sets"]["photos"]["images"]
+    assert result.origin["validation"]["psnr"] in [
+        pytest.approx(one["psnr"]) for one in held_out.values()
+    ]
+
+
+def test_every_network_has_settings_that_it_can_train_with():
+    assert list(PAPER) == list(QAT) == NETWORKS
+    for name in NETWORKS:
+        for patch in (PAPER[name].patch, QAT[name].patch, DRAWN_QAT["patch"]):
+            assert patch >= MODELS[name].smallest
+            assert all(patch % MODELS[name].lr_multiple(scale) == 0 for scale in SCALES)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -210,6 +262,8 @@ def test_msfin_starts_from_another_scale(tmp_path: Path, monkeypatch: pytest.Mon
         (["--device", "tpu"], "Unknown device 'tpu'"),
         (["--patch", 4], "patch is 4"),
         (["--model", "msfin-s", "--scale", 3, "--patch", 18], "needs a multiple of 4"),
+        (["--model", "osffnet", "--patch", 14], "needs LR images of 15 pixels"),
+        (["--model", "maffsrn-l", "--patch", 12], "needs LR images of 13 pixels"),
         (["--data", "no/such/folder"], "does not exist"),
         (["--init", "no/such/checkpoint"], "does not exist"),
         (["--resume", "no/such/run"], "takes everything from the run folder"),

@@ -14,6 +14,26 @@ class FloatIsland(nn.Module):
     """What is inside stays float: it reads dequantized values, and its results are quantized."""
 
 
+class Island(FloatIsland):
+    """A module that computes in float, as it is."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """What the module makes of its inputs."""
+        return self.module(*inputs)
+
+
+class Sum(FloatIsland):
+    """A residual sum in float: a trunk of such sums is rounded for its readers, never for itself."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Two tensors of one shape."""
+        return x + y
+
+
 class OneHot(nn.Module):
     """Convolutions with weights 0 and 1 that only copy values: the quantizer keeps scale and values."""
 
