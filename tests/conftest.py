@@ -20,7 +20,7 @@ from edgesr.models.osffnet import OSFFNet
 SMALL: dict[str, Callable[[int], nn.Module]] = {
     "lffn": lambda scale: LFFN(scale, modules=2, blocks=2, features=12),
     "lffn-s": lambda scale: LFFN(scale, modules=2, blocks=2, features=12, depthwise=True),
-    "msfin": lambda scale: MSFIN(scale, features=8, groups=4, reduction=4, passes=2),
+    "msfin": lambda scale: MSFIN(scale, features=8, groups=4, reduction=4, passes=1),
     "maffsrn": lambda scale: MAFFSRN(scale, groups=1, features=16),
     "osffnet": lambda scale: OSFFNet(scale, features=32, kernels=(1, 3)),
     "mlrn": lambda scale: MLRN(scale, blocks=2, features=8, growth=8),

@@ -203,7 +203,7 @@ def test_weight_scales_are_those_of_the_final_weights() -> None:
             scale = quantizer.get_buffer("scale")
             assert torch.allclose(scale, expected, rtol=1e-6), node
             checked += 1
-    assert checked > 100
+    assert checked > 30
 
 
 def test_operator_without_a_rule_is_refused() -> None:
