@@ -78,8 +78,8 @@ PAPER: dict[str, Settings] = {
     "lffn-nf": LFFN,
     "lffn-ns": LFFN,
     # MSFIN Sec. 3.2: Adam, 1e-4 to 6.25e-6 along a cosine; 1,000,000 steps are the authors' code's.
-    # Everything is computed at HR size: at x4 a step has nine times the multiply-adds of LFFN-S's
-    # (MSFIN-S), or 25 times.
+    # Everything is computed at HR size: at x4 a step has 25 times the multiply-adds of LFFN-S's, one of
+    # MSFIN-S nine times.
     "msfin": MSFIN,
     "msfin-s": MSFIN,
     # MAFFSRN, "Training Settings": 2e-4 halved every 200 of 1000 epochs, of 1,000 steps in the authors'
@@ -101,8 +101,8 @@ LFFN_QAT = Settings(2_000, 8, 32, 1e-4, 1e-6, "cosine", clip=5.0)
 OTHER_QAT = Settings(2_000, 8, 24, 5e-5, 5e-7, "cosine", clip=5.0)
 
 QAT: dict[str, Settings] = {
-    # Fine-tuning: the weights are there already, and large steps would only undo them. Tried for the
-    # two small ones; the others' are theirs until someone has.
+    # Fine-tuning: the weights are there already, and large steps would only undo them. Tried on LFFN-S
+    # and MSFIN-S; the others have their neighbours' until someone tries.
     "lffn": LFFN_QAT,
     "lffn-s": LFFN_QAT,
     "lffn-nf": LFFN_QAT,

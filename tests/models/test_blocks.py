@@ -30,6 +30,13 @@ def test_contrast_is_deviation_plus_mean() -> None:
     torch.testing.assert_close(Contrast()(x), expected, atol=1e-5, rtol=0)
 
 
+def test_contrast_has_a_slope_where_nothing_varies() -> None:
+    x = torch.full((1, 2, 3, 4), 0.5, requires_grad=True)
+    Contrast()(x).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.full_like(x, 1 / 12))  # that of the mean
+
+
 def test_channel_attention_by_hand() -> None:
     attention, x = ChannelAttention(6, 3), torch.rand(2, 6, 4, 5)
     squeeze, excite = attention.squeeze, attention.excite
