@@ -1,7 +1,7 @@
 """OSFFNet: Omni-Stage Feature Fusion Network (Wang and Zhang, AAAI 2024).
 
 Written from the paper; its authors released no code. Blocks that it takes from BSRN (Li et al., CVPR
-Workshops 2022) and IMDN are as those papers' public code has them (github.com/xiaom233/BSRN, Apache-2.0,
+Workshops 2022) and IMDN are as those papers' public code has them (github.com/xiaom233/BSRN and
 github.com/Zheng222/IMDN; read, not copied). Every parameter count of the paper is met, in all rows of
 Tables 1, 2 and 4, which pins what has parameters:
 
