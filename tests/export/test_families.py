@@ -1,4 +1,4 @@
-"""A small network of each family becomes one verified delegate, in float and in int8."""
+"""A small network of each family becomes one verified int8 delegate."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from torch import nn
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.models import create_model
-from edgesr.quantization import find_scheme, pt2e
+from edgesr.quantization import SCHEMES, find_scheme, pt2e
 from export import command, executorch
 
 SCALE = 2
@@ -32,11 +32,8 @@ def calmed(name: str) -> nn.Module:
 
 
 def saved(name: str, scheme: str, folder: Path) -> Path:
-    """A float checkpoint, or one that is calibrated on noise."""
-    model = calmed(name)
-    if scheme == "fp32":
-        return checkpoints.save(Checkpoint(name, SCALE, None, model.state_dict()), folder / "c")
-    graph = pt2e.prepare(model, find_scheme(scheme), PATCH)
+    """A checkpoint that is calibrated on noise."""
+    graph = pt2e.prepare(calmed(name), find_scheme(scheme), PATCH)
     with torch.no_grad():
         graph(torch.rand(PATCH))
     pt2e.freeze(graph, torch.rand(PATCH))
@@ -44,7 +41,7 @@ def saved(name: str, scheme: str, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["fp32", "w8a8"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_one_verified_delegate(
     monkeypatch: pytest.MonkeyPatch, small: str, scheme: str, tmp_path: Path
 ) -> None:

@@ -66,7 +66,7 @@ def test_from_float_weights_to_a_frozen_checkpoint(
 
     start = checkpoints.load(init).state
     moved = [k for k, v in start.items() if k in result.state and not torch.equal(v, result.state[k])]
-    assert len(moved) > 100, "the weights were to be trained"
+    assert len(moved) > 30, "the weights were to be trained"
     graph = pt2e.fake_quantized(result, (1, 3, 24, 24))
     lr = torch.rand(1, 3, 24, 24)
     with torch.no_grad():
