@@ -45,6 +45,12 @@ def _seeded() -> None:
     np.random.seed(0)
 
 
+@pytest.fixture(scope="session")
+def small_networks() -> dict[str, Callable[[int], nn.Module]]:
+    """`SMALL`, for who wants one of them by name."""
+    return SMALL
+
+
 @pytest.fixture(scope="module", params=SMALL)
 def small(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a network that is a small one of its family for the length of a module's tests."""

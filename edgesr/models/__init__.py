@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import gcd
 
 from torch import nn
 
 from edgesr.errors import UserError, unknown
 from edgesr.models.bicubic import Bicubic
+from edgesr.models.blocks import lr_multiple
 from edgesr.models.lffn import lffn, lffn_nf, lffn_ns, lffn_s
 from edgesr.models.maffsrn import SMALLEST as MAFFSRN_SMALLEST
 from edgesr.models.maffsrn import maffsrn, maffsrn_l
@@ -36,7 +36,7 @@ class Model:
 
     def lr_multiple(self, scale: int) -> int:
         """LR sides that are multiples of this are not padded; those of tiles have to be."""
-        return self.hr_multiple // gcd(self.hr_multiple, scale)
+        return lr_multiple(self.hr_multiple, scale)
 
 
 MODELS: dict[str, Model] = {

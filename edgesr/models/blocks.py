@@ -4,6 +4,7 @@ Legend: N batch, C features, h x w the size of the features, s = scale.
 """
 
 from collections.abc import Iterator, Sequence
+from math import gcd
 
 import torch
 from torch import Tensor, nn
@@ -164,6 +165,11 @@ class Scalar(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Any shape, unchanged."""
         return x * self.scale.view(1, 1, 1, 1)
+
+
+def lr_multiple(hr_multiple: int, scale: int) -> int:
+    """What LR sides must be multiples of for SR sides to be multiples of `hr_multiple`."""
+    return hr_multiple // gcd(hr_multiple, scale)
 
 
 def require(lr: Tensor, smallest: int) -> None:

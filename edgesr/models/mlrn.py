@@ -104,7 +104,7 @@ class MLRN(nn.Module):
         """
         super().__init__()
         self.scale = scale
-        self.head = nn.Conv2d(3, features, 3, padding=1)
+        self.head: nn.Module = nn.Conv2d(3, features, 3, padding=1)
         self.shallow = ShallowBlock(features)
         self.blocks = nn.ModuleList(SkipFusionBlock(features, growth, extractors) for _ in range(blocks))
         self.gff = nn.Conv2d(blocks * features, features, 1) if gff else None
@@ -123,7 +123,10 @@ class MLRN(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         """The paper's Eq. 1 to 6."""
-        shallow = self.shallow(self.head(lr - self.mean))
+        return self.deep(self.shallow(self.head(lr - self.mean))) + self.mean
+
+    def deep(self, shallow: Tensor) -> Tensor:
+        """From the shallow features to SR without its colour shift: (N,C,h,w) → (N,3,sh,sw)."""
         x, outputs = shallow, []
         for block in self.blocks:
             x = block(x)
@@ -131,7 +134,7 @@ class MLRN(nn.Module):
         if self.gff is not None:
             x = self.gff(torch.cat(outputs, 1))
         x = self.refine(x)
-        return self.tail(x + shallow if self.rsc else x) + self.mean
+        return self.tail(x + shallow if self.rsc else x)
 
 
 def mlrn(scale: int) -> MLRN:

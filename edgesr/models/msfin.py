@@ -20,14 +20,13 @@ Legend: N batch, n features, H x W = HR size.
 """
 
 from collections.abc import Callable
-from math import gcd
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgesr.models.blocks import DIV2K_MEAN, ChannelAttention, ChannelShuffle
+from edgesr.models.blocks import DIV2K_MEAN, ChannelAttention, ChannelShuffle, lr_multiple
 
 Connections = Literal["none", "shared", "shared+cross", "own"]
 """The paper's Table 1: none, IC, CIC, and NS, which the released networks have."""
@@ -213,7 +212,7 @@ class MSFIN(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """Paper Fig. 1. Sizes that the strides do not divide are padded by their edge and cropped."""
         height, width = lr.shape[2:]
-        multiple = STRIDES // gcd(STRIDES, self.scale)
+        multiple = lr_multiple(STRIDES, self.scale)
         if height % multiple == width % multiple == 0:
             return self._enlarge(lr)
         padded = F.pad(lr, (0, -width % multiple, 0, -height % multiple), mode="replicate")

@@ -21,7 +21,6 @@ from edgesr.checkpoint import Checkpoint, load_strict
 from edgesr.models import create_model
 from edgesr.quantization import find_scheme
 from edgesr.quantization.edge_form import edge_form
-from edgesr.quantization.edge_form.lffn import EdgeLFFN
 from edgesr.quantization.quantizer import SuperResolutionQuantizer
 from edgesr.quantization.scheme import Scheme
 
@@ -37,9 +36,7 @@ def prepare(
     Its parameters start as the network's, in channels of like range if LR `images` (N,3,h,w) are
     there to see the ranges by. Its own ranges are empty until it has seen images.
     """
-    edge = edge_form(model, lr_shape[2:])
-    if images is not None and isinstance(edge, EdgeLFFN):
-        edge.equalize(images)
+    edge = edge_form(model, lr_shape[2:], images)
     graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
     constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()

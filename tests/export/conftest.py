@@ -1,5 +1,6 @@
 """A network small enough to be lowered in seconds, under the name of the one it is a size of."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +10,15 @@ import torch
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.models import MODELS, create_model
-from edgesr.models.lffn import LFFN
 from edgesr.quantization import find_scheme, pt2e
 
 
-def tiny_lffn(scale: int) -> LFFN:
-    return LFFN(scale, modules=2, blocks=2, features=12, depthwise=True)
-
-
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=tiny_lffn))
+def tiny(
+    monkeypatch: pytest.MonkeyPatch, small_networks: dict[str, Callable[[int], torch.nn.Module]]
+) -> None:
+    build = small_networks["lffn-s"]
+    monkeypatch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=build))
 
 
 def calmed() -> torch.nn.Module:

@@ -6,8 +6,9 @@ published form. Each rewrite changes the function by rounding only (tested on ra
 
 import copy
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgesr.models.lffn import LFFN
 from edgesr.models.maffsrn import MAFFSRN
@@ -32,13 +33,24 @@ FORMS: dict[type[nn.Module], Callable[..., nn.Module]] = {
 """Family → (network, LR height and width) → its edge form. A network without a row stays as it is."""
 
 
-def edge_form(model: nn.Module, size: Size) -> nn.Module:
+@runtime_checkable
+class Equalizable(Protocol):
+    """An edge form that can make its channels alike."""
+
+    def equalize(self, lr: Tensor) -> None:
+        """Scale channels, exactly, by their ranges on LR (N,3,h,w)."""
+
+
+def edge_form(model: nn.Module, size: Size, images: Tensor | None = None) -> nn.Module:
     """A rewritten copy of `model`, in eval mode; it computes what `model` computes at that LR size.
 
-    Only what is enlarged inside a network depends on the size, and nothing that is trained does.
+    Only what is enlarged inside a network depends on the size, and nothing that is trained does. With
+    LR `images` (N,3,h,w) of that size to see ranges by, a form that can has its channels equalized.
     """
     model = copy.deepcopy(model).eval()
     form = FORMS.get(type(model))
     edge = model if form is None else form(model, size)
     unfold_transposed(edge)
+    if images is not None and isinstance(edge, Equalizable):
+        edge.equalize(images)
     return edge.eval()

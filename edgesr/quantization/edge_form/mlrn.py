@@ -21,23 +21,14 @@ class EdgeMLRN(nn.Module):
         with torch.no_grad():
             assert last.bias is not None
             last.bias += mean.float().repeat_interleave(places)
-        self.padding = ColourPadding(DIV2K_MEAN)
-        self.head = convolution(weight_of(head), bias_of(head) - shift)
-        self.shallow, self.blocks = model.shallow, model.blocks
-        self.gff, self.refine, self.tail = model.gff, model.refine, model.tail
-        self.rsc = model.rsc
+        model.head = nn.Sequential(
+            ColourPadding(DIV2K_MEAN), convolution(weight_of(head), bias_of(head) - shift)
+        )
+        self.model = model
 
     def forward(self, lr: Tensor) -> Tensor:
         """LR (N,3,h,w) → SR (N,3,sh,sw)."""
-        shallow = self.shallow(self.head(self.padding(lr)))
-        x, outputs = shallow, []
-        for block in self.blocks:
-            x = block(x)
-            outputs.append(x)
-        if self.gff is not None:
-            x = self.gff(torch.cat(outputs, 1))
-        x = self.refine(x)
-        return self.tail(x + shallow if self.rsc else x)
+        return self.model.deep(self.model.shallow(self.model.head(lr)))
 
 
 def _last_convolution(tail: nn.Sequential) -> nn.Conv2d:
