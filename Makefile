@@ -4,10 +4,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two workers of one thread each share a small machine better than two that fight over all cores.
 WORKERS ?= 2
+# What `make bench` times.
+MODELS ?= lffn-s msfin-s
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types layers check test fix demo golden
+.PHONY: help setup lint types layers check test fix demo golden bench
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -44,3 +46,6 @@ demo: $(STAMP) ## train MSFIN-S quantization-aware for a little while and export
 
 golden: $(STAMP) ## make the golden files anew; then look at `git diff --stat tests/golden`
 	$(BIN)/python tests/golden/make_golden.py
+
+bench: $(STAMP) ## time networks in PyTorch and as files here: make bench MODELS="lffn-s mlrn"
+	$(BIN)/python -m export.bench --model $(MODELS) --profile

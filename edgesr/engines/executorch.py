@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor
@@ -38,6 +39,34 @@ def open_file(path: Path) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
         return forward.execute((lr,))[0]
 
     return facts, run
+
+
+def use_threads(count: int) -> None:
+    """Give the runtime's thread pool `count` threads; it begins with one per core.
+
+    Files that were opened before hold on to the old pool and must not run again.
+    """
+    from executorch.extension.pybindings import portable_lib
+
+    if portable_lib._threadpool_get_thread_count() != count:
+        portable_lib._unsafe_reset_threadpool(count)
+
+
+def trace(path: Path, lr: Tensor, runs: int) -> bytes:
+    """The ETDump of `runs` runs of a file on one LR tile: when each operator began and ended.
+
+    The runtime measures them only if it is told so as it opens a file, hence not in `open_file`.
+    """
+    from executorch.runtime import Runtime
+
+    program = Runtime.get().load_program(path.read_bytes(), enable_etdump=True)
+    forward = _method(program, "forward")
+    for _ in range(runs):
+        forward.execute((lr,))
+    with TemporaryDirectory() as folder:
+        dump = Path(folder, "run.etdp")
+        program.write_etdump_result_to_file(str(dump), str(Path(folder, "tensors.bin")))
+        return dump.read_bytes()
 
 
 def _method(program: Any, name: str) -> Any:

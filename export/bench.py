@@ -1,0 +1,181 @@
+"""Time networks on this host: eager PyTorch against fp32 and int8 files, in turns.
+
+python -m export.bench --model lffn-s msfin-s --size 180x320 --profile
+python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from edgesr import Upscaler, cli
+from edgesr.engines import ARTIFACTS, executorch, open_artifact
+from edgesr.errors import UserError
+from edgesr.files import write_text
+from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
+from edgesr.provenance import commit, processor, versions
+from export import contenders
+from export.contenders import Entry
+from export.profile import Kind, profile
+from export.timings import Result, Timing, print_profile, print_table
+
+DESCRIPTION = """\
+Times each network in up to four forms, all in one process and in turns, at one LR size:
+  eager                 the published network in PyTorch
+  published fp32 .pte   the same, lowered
+  edge fp32 .pte        its edge form: what quantization-aware training starts from, rewritten exactly
+  edge int8 .pte        the edge form quantized (w8a8)
+and prints medians in ms, each with its inter-quartile range, and how many times as fast as the others
+the last file of the row is. Where something else had the processor meanwhile, a second line says the
+same by CPU time. Speed does not depend on weights, so fresh ones serve.
+
+Lowering takes minutes. Its files stay in --out and are used again by the same commit if it was and is
+without changes. Files that are named instead of networks are timed at their own tiles, each against its
+published network in PyTorch; an fp32 file counts as edge fp32.
+"""
+NETWORKS = [name for name, row in MODELS.items() if row.learns]
+SIZE = "180x320"
+OUT = ARTIFACTS / "bench"
+
+
+def main() -> None:
+    """Lower if networks are named, run all in turns, print the table, write JSON if asked."""
+    args = _parser().parse_args()
+    made_by = commit()  # first of all: the tree may change while this runs, the code in memory does not
+    _check(args)
+    _use_threads(args.threads)
+    entries = _artifacts(args) if args.files else _networks(args, made_by)
+    results = []
+    with cli.Progress(len(entries) * (args.runs + 1), "running", "round") as bar:
+        for entry in entries:
+            timings = race(entry.open(), entry.size, args.runs, bar)
+            kinds = _profile(entry, args.runs) if args.profile else None
+            results.append(Result(entry, timings, kinds))
+    device = f"host: {processor()}"
+    print_table(results, f"{device}, {args.threads} thread(s), median of {args.runs}")
+    for result in results:
+        print_profile(result)
+    if args.json:
+        header = {"device": device, "threads": args.threads, "runs": args.runs, "commit": made_by}
+        rows = [result.to_json() for result in results]
+        content = {**header, "versions": versions(), "networks": rows}
+        write_text(args.json, json.dumps(content, indent=2) + "\n")
+
+
+def race(
+    upscalers: Mapping[str, Upscaler], size: tuple[int, int], runs: int, bar: cli.Progress
+) -> dict[str, Timing]:
+    """Run each on one random LR of `size`, in turns, so that a busy minute is everybody's.
+
+    The first round warms up and is left out.
+    """
+    lr = torch.rand(1, 3, *size)
+    timings = {role: Timing([], []) for role in upscalers}
+    with torch.no_grad():
+        for turn in range(runs + 1):
+            for role, upscale in upscalers.items():
+                wall, cpu = time.perf_counter(), time.process_time()
+                upscale(lr)
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                if turn > 0:
+                    timings[role].wall.append(1000 * wall)
+                    timings[role].cpu.append(1000 * cpu)
+            bar.advance()
+    return timings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export.bench",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", type=Path, nargs="*", metavar="ARTIFACT", help="exported files to time")
+    add("--model", nargs="+", metavar="NAME", help=f"networks to time: {', '.join(NETWORKS)}")
+    add("--scale", type=int, help=f"with --model: 2, 3 or 4 (default {DEFAULT_SCALE})")
+    add("--size", help=f"with --model: LR height x width (default {SIZE})")
+    add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
+    add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
+    add("--runs", type=int, default=20, help="of each contender (default %(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write everything that was measured there, too")
+    add(
+        "--profile",
+        action="store_true",
+        help="also print where the time of each row's last file goes, by kind of operator; "
+        "from runs of their own, because recording takes time",
+    )
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be done before anything is lowered. Raises UserError."""
+    if bool(args.files) == bool(args.model):
+        raise UserError("Name networks with --model NAME …, or exported files, and not both.")
+    given = [name for name in ("scale", "size", "out") if getattr(args, name) is not None]
+    if args.files and given:
+        raise UserError(f"An exported file has its own scale and size: leave --{given[0]} away.")
+    if args.runs < 1:
+        raise UserError(f"--runs {args.runs}: at least 1 is needed; 20 is the default.")
+    cores = os.cpu_count() or 1
+    if not 1 <= args.threads <= cores:
+        raise UserError(f"--threads {args.threads}: this machine takes 1 to {cores}.")
+
+
+def _use_threads(count: int) -> None:
+    """As many for PyTorch as for the runtime, before any file is opened."""
+    torch.set_num_threads(count)
+    executorch.use_threads(count)
+
+
+def _artifacts(args: argparse.Namespace) -> list[Entry]:
+    return [contenders.of_artifact(open_artifact(path)) for path in args.files]
+
+
+def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:
+    """Lower every form of every network that is named."""
+    scale, size, out = chosen_scale(args.scale), _size(args.size or SIZE), args.out or OUT
+    for name in args.model:
+        _require(name, scale, size)
+    total = len(contenders.SCHEMES) * len(args.model)
+    print(f"lowering {total} files to {out}; a minute or several each", file=sys.stderr)
+    with cli.Progress(total, "lowering", "file") as bar:
+        return [
+            contenders.lowered(
+                name, scale, size, out=out, commit=made_by, on_file=lambda file: bar.advance(file=file)
+            )
+            for name in args.model
+        ]
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--size {text!r} is not HEIGHTxWIDTH in LR pixels, as in {SIZE}.")
+    return int(parts[0]), int(parts[1])
+
+
+def _require(name: str, scale: int, size: tuple[int, int]) -> None:
+    """UserError unless the network exists, has something to quantize and takes this LR size."""
+    model = find_trainable(name)
+    multiple = model.lr_multiple(scale)
+    fitting = [-(-max(side, model.smallest) // multiple) * multiple for side in size]
+    if list(size) != fitting:
+        raise UserError(
+            f"--size {size[0]}x{size[1]} does not suit {name} x{scale}: its LR sides are at least "
+            f"{model.smallest} and multiples of {multiple}. Try --size {fitting[0]}x{fitting[1]}."
+        )
+
+
+def _profile(entry: Entry, runs: int) -> list[Kind]:
+    return profile(list(entry.files.values())[-1], entry.size, runs)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,134 @@
+"""The forms of a network that `export.bench` times against each other.
+
+Speed does not depend on weights, so all forms are built with fresh ones, from the same seed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgesr import Upscaler
+from edgesr.checkpoint import Checkpoint
+from edgesr.data.drawn import drawn_pairs
+from edgesr.data.images import to_tensor
+from edgesr.engines import Artifact, file_name, open_artifact
+from edgesr.engines.executorch import open_file
+from edgesr.errors import UserError
+from edgesr.files import replacing
+from edgesr.models import MODELS, create_model
+from edgesr.provenance import versions
+from edgesr.quantization import find_scheme, pt2e
+from export import executorch
+from export.choose import FP32
+
+EAGER, PUBLISHED, EDGE, INT8 = "eager", "pte_fp32_published", "pte_fp32_edge", "pte_int8_edge"
+"""The roles of contenders: where and as what a network runs, and in which form."""
+SCHEMES = {PUBLISHED: FP32, EDGE: FP32, INT8: "w8a8"}
+"""What is lowered of each network, from the first form to the last."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network at one LR size, and the files that run it there."""
+
+    model: str
+    scale: int
+    size: tuple[int, int]
+    """LR height and width."""
+    files: dict[str, Path]
+    """By role. The last is the one whose gain over all others is asked for."""
+
+    def open(self) -> dict[str, Upscaler]:
+        """What to time, by role: the published network in eager PyTorch, then the files."""
+        opened = {role: open_artifact(path).upscale for role, path in self.files.items()}
+        return {EAGER: fresh(self.model, self.scale), **opened}
+
+
+def of_artifact(artifact: Artifact) -> Entry:
+    """An exported file beside its published network, at its own tile. UserError if that is unknown."""
+    create_model(artifact.model, scale=artifact.scale)
+    role = EDGE if artifact.scheme == FP32 else INT8
+    return Entry(artifact.model, artifact.scale, artifact.tile, {role: artifact.path})
+
+
+def lowered(
+    model: str,
+    scale: int,
+    size: tuple[int, int],
+    *,
+    out: Path,
+    commit: str,
+    on_file: Callable[[str], None] = lambda name: None,
+) -> Entry:
+    """A network in all its forms, lowered at one LR size by the code of `commit`.
+
+    A file in `out` is used again if a clean work tree of that very commit made it; `on_file` hears
+    the name of each as it is there.
+    """
+    files = {}
+    for role, scheme in SCHEMES.items():
+        # no name that an export could have: nobody wants these weights
+        path = out / f"{role}-{file_name(model, scale, scheme, size, executorch.NAME)}"
+        facts = _facts(model, scale, size, role) | {"commit": commit}
+        if not (is_clean(commit) and _facts_in(path) == facts):
+            with replacing(path) as temporary:
+                executorch.lower(program(role, model, scale, size), facts, temporary)
+        files[role] = path
+        on_file(path.name)
+    return Entry(model, scale, size, files)
+
+
+def program(role: str, model: str, scale: int, size: tuple[int, int]) -> ExportedProgram:
+    """One form of a network, ready to be lowered at LR `size` (height, width)."""
+    network, shape = fresh(model, scale), (1, 3, *size)
+    if role == PUBLISHED:
+        return torch.export.export(network, (torch.rand(shape),))
+    if role == EDGE:
+        return pt2e.float_program(Checkpoint(model, scale, None, network.state_dict()), shape)
+    graph = pt2e.prepare(network, find_scheme(SCHEMES[role]), shape)
+    drawn = next(drawn_pairs(2, 1, size=2 * max(size)))
+    lr = to_tensor(drawn.lr)[:, :, : size[0], : size[1]].contiguous()
+    with torch.no_grad():
+        graph(lr)
+    pt2e.freeze(graph, lr)
+    converted = pt2e.convert(graph, fold_weights=executorch.FOLD_WEIGHTS)
+    return torch.export.export(converted, (lr,))
+
+
+def fresh(model: str, scale: int) -> nn.Module:
+    """The published network with the weights that every form has here, in eval mode."""
+    torch.manual_seed(SEED)
+    return create_model(model, scale=scale).eval()
+
+
+def is_clean(commit: str) -> bool:
+    """Whether a commit says all of the code, as `edgesr.provenance.commit` writes it."""
+    return commit != "unknown" and not commit.endswith("-dirty")
+
+
+def _facts(model: str, scale: int, size: tuple[int, int], role: str) -> dict[str, Any]:
+    return {
+        "model": model,
+        "scale": scale,
+        "scheme": SCHEMES[role],
+        "form": role,
+        "tile": list(size),
+        "overlap": 0,
+        "multiple": MODELS[model].lr_multiple(scale),
+        "checkpoint_sha256": f"none: fresh weights, seed {SEED}",
+        "versions": versions(),
+    }
+
+
+def _facts_in(path: Path) -> dict[str, Any] | None:
+    """What a file says of itself; None if there is none or it cannot be read."""
+    try:
+        return open_file(path)[0] if path.exists() else None
+    except UserError:
+        return None

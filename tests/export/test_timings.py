@@ -1,0 +1,52 @@
+"""Medians, ratios and the benchmark's table, worked out by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from export.contenders import EAGER, EDGE, INT8, PUBLISHED, Entry
+from export.profile import BETWEEN, Kind
+from export.timings import Result, Timing, print_profile, print_table
+
+
+def by_hand(kinds: list[Kind] | None = None, busy: float = 1.0) -> Result:
+    """Medians 40, 20, 10 and 8 ms, of which the processor was ours for a part."""
+    times = {EAGER: [44.0, 1.0, 40.0], PUBLISHED: [20.0], EDGE: [9.0, 11.0], INT8: [8.0, 8.0, 99.0]}
+    files = {role: Path(f"{role}.pte") for role in (PUBLISHED, EDGE, INT8)}
+    timings = {role: Timing(wall, [ms * busy for ms in wall]) for role, wall in times.items()}
+    return Result(Entry("lffn-s", 4, (180, 320), files), timings, kinds)
+
+
+def test_ratios_are_of_medians() -> None:
+    assert by_hand().ratios == {EAGER: 5.0, PUBLISHED: 2.5, EDGE: 1.25}
+    assert by_hand(busy=0.5).cpu_ratios == {EAGER: 5.0, PUBLISHED: 2.5, EDGE: 1.25}
+    timing = Timing([5.0, 1.0, 2.0, 4.0, 3.0], [9.0, 7.0, 8.0, 1.0, 2.0])
+    assert timing.to_json() == {
+        "median_ms": 3.0,
+        "q1_ms": 2.0,
+        "q3_ms": 4.0,
+        "cpu_median_ms": 7.0,
+        "runs_ms": [5.0, 1.0, 2.0, 4.0, 3.0],
+    }
+
+
+def test_table(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = [Kind("Add (ND)", 3.0, 0.75, 12), Kind(BETWEEN, 1.0, 0.25, 0)]
+    print_table([by_hand()], "host: this one")
+    print_profile(by_hand())
+    print_profile(by_hand(kinds))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "host: this one, ms ± inter-quartile range"
+    row = "lffn-s x4 180x320 40.0 ±21.5 20.0 ±0.0 10.0 ±1.0 8.0 ±45.5 5.00x 2.50x 1.25x"
+    assert lines[3].split() == row.split()
+    assert lines[5] == f"{INT8}.pte: 4.0 ms while operators are recorded"
+    assert "busy" not in "".join(lines)
+    assert lines[7].split() == ["3.00", "75.0", "%", "12", "Add", "(ND)"]
+    assert lines[8].split() == ["1.00", "25.0", "%", "between", "operators"]
+
+
+def test_table_of_a_busy_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([by_hand(busy=0.95), by_hand(busy=0.5)], "host: this one")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[3:]] == ["lffn-s", "lffn-s", "busy"]
+    assert lines[-1].split()[-7:] == ["20.0", "10.0", "5.0", "4.0", "5.00x", "2.50x", "1.25x"]
