@@ -104,6 +104,7 @@ class Budget:
 # LFFN-S has 125,000 bytes of float weights on purpose; all of the smallest network are 740,000.
 BUDGETS = {
     "w8a8": Budget(42.0, 40, 0.05, 1, 0, 200_000),
+    "int8": Budget(42.0, 40, 0.05, 1, 0, 16_384),
     "fp32": Budget(70.0, 1, 0.005, 1, 0, None),
 }
 

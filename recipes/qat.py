@@ -22,8 +22,8 @@ from recipes.images import held_out_psnr, load_images, random_patches
 from recipes.plan import Plan, announce, open_run, options, origin, plan_of, planned, resumed
 from recipes.settings import DRAWN_QAT, QAT
 
-CALIBRATION_BATCHES = 16
-EQUALIZATION_BATCHES = 4
+CALIBRATION_BATCHES = 64
+EQUALIZATION_BATCHES = 16
 TILE, OVERLAP = 64, 8  # as `python -m export.executorch` has them
 
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgesr.models.blocks import DIV2K_MEAN, ChannelAttention, ChannelShuffle, lr_multiple
+from edgesr.models.blocks import DIV2K_MEAN, ChannelAttention, ChannelShuffle, Enlarge, lr_multiple
 
 Connections = Literal["none", "shared", "shared+cross", "own"]
 """The paper's Table 1: none, IC, CIC, and NS, which the released networks have."""
@@ -200,14 +200,15 @@ class MSFIN(nn.Module):
         def block(width: int) -> RecurrentBlock:
             return RecurrentBlock(width, groups, reduction, passes, attention, mix)
 
-        self.sub_mean = _colour_shift(LEVELS, [-LEVELS * mean for mean in DIV2K_MEAN])
-        self.head = nn.Conv2d(3, features, 3, padding=1)
+        self.enlarge: nn.Module = Enlarge("bilinear")
+        self.sub_mean: nn.Module = _colour_shift(LEVELS, [-LEVELS * mean for mean in DIV2K_MEAN])
+        self.head: nn.Module = nn.Conv2d(3, features, 3, padding=1)
         self.coarse = Coarse(features, block)
         self.middle = Middle(features, block, connections)
         self.fine = Fine(features, block, connections)
         self.blend = nn.Sequential(*(block(features) for _ in range(4)))
-        self.tail = nn.Conv2d(features, 3, 3, padding=1)
-        self.add_mean = _colour_shift(1 / LEVELS, list(DIV2K_MEAN))
+        self.tail: nn.Module = nn.Conv2d(features, 3, 3, padding=1)
+        self.add_mean: nn.Module = _colour_shift(1 / LEVELS, list(DIV2K_MEAN))
 
     def forward(self, lr: Tensor) -> Tensor:
         """Paper Fig. 1. Sizes that the strides do not divide are padded by their edge and cropped."""
@@ -219,7 +220,7 @@ class MSFIN(nn.Module):
         return self._enlarge(padded)[:, :, : self.scale * height, : self.scale * width]
 
     def _enlarge(self, lr: Tensor) -> Tensor:
-        x = F.interpolate(lr, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
+        x = self.enlarge(lr, [self.scale * side for side in lr.shape[2:]])
         f = self.head(self.sub_mean(x))
         coarse, heard_by_middle = self.coarse(f)
         middle, heard_by_fine = self.middle(f, heard_by_middle)

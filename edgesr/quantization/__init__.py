@@ -2,9 +2,9 @@
 
 from edgesr.errors import unknown
 from edgesr.quantization.scheme import Scheme
-from edgesr.quantization.w8a8 import W8A8
+from edgesr.quantization.w8a8 import INT8, W8A8
 
-SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (W8A8,)}
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (W8A8, INT8)}
 
 
 def find_scheme(name: str) -> Scheme:

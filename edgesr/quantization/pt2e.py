@@ -9,7 +9,7 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import (
     FakeQuantizeBase,
     allow_exported_model_train_eval,
@@ -20,8 +20,8 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt
 from edgesr.checkpoint import Checkpoint, load_strict
 from edgesr.models import create_model
 from edgesr.quantization import find_scheme
-from edgesr.quantization.edge_form import edge_form
-from edgesr.quantization.quantizer import SuperResolutionQuantizer
+from edgesr.quantization.edge_form import edge_form, int8_form
+from edgesr.quantization.quantizer import WEIGHTED, SuperResolutionQuantizer
 from edgesr.quantization.scheme import Scheme
 
 LrShape = tuple[int, int, int, int]
@@ -36,7 +36,7 @@ def prepare(
     Its parameters start as the network's, in channels of like range if LR `images` (N,3,h,w) are
     there to see the ranges by. Its own ranges are empty until it has seen images.
     """
-    edge = edge_form(model, lr_shape[2:], images)
+    edge = int8_form(model, lr_shape[2:], images)
     graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
     constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()
@@ -67,12 +67,36 @@ def freeze_activations(graph: GraphModule) -> None:
 def freeze(graph: GraphModule, lr: Tensor) -> None:
     """Stop all observers, after one look of the weights' at the weights that are now final.
 
-    Without that look their scales would be those of before the last optimizer step.
+    Without that look their scales would be those of before the last optimizer step. Then biases are
+    rounded to what integer kernels hold.
     """
     freeze_activations(graph)
     graph.eval()
     graph(lr)
     graph.apply(disable_observer)
+    _round_biases(graph)
+
+
+def _round_biases(graph: GraphModule) -> None:
+    """Biases of int8 layers to multiples of input scale times weight scale.
+
+    Integer kernels add them as int32 on that grid. A bias off the grid shifts every output by a part
+    of a step, and what is deployed would round other values up than what was trained.
+    """
+    for node in graph.graph.nodes:
+        if node.target not in WEIGHTED or len(node.args) < 3 or node.args[2] is None:
+            continue
+        read, weight, bias = node.args[:3]
+        if read.op != "call_module" or weight.op != "call_module":
+            continue  # in a float island
+        step = _scale(graph, read) * _scale(graph, weight)
+        stored = graph.get_parameter(bias.target)
+        stored.copy_((stored.double() / step).round() * step)
+
+
+def _scale(graph: GraphModule, node: Node) -> Tensor:
+    """Of the fake quantizer that a node calls, in double precision."""
+    return graph.get_submodule(node.target).get_buffer("scale").double()  # pyright: ignore
 
 
 def take_over(graph: GraphModule, trained: nn.Module) -> None:

@@ -8,6 +8,7 @@ The rules are those that the integer kernels of XNNPACK, TFLite and Core ML have
 - sigmoid and softmax outputs have a fixed scale;
 - an edge is quantized once: a reader uses what the writer wrote;
 - inside a `FloatIsland` nothing is quantized but what leaves it;
+- in a precise scheme sums are float: a trunk of them is rounded for its readers, never for itself;
 - a `OneHot` convolution copies integers: its weights are 0 and 1, its output has its input's scale.
 
 An operator without a rule is an error, never a silent float island.
@@ -16,24 +17,35 @@ An operator without a rule is an error, never a silent float island.
 from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantizer import (
-    QuantizationAnnotation,
     QuantizationSpecBase,
     Quantizer,
     SharedQuantizationSpec,
 )
 
-from edgesr.quantization.edge_form.parts import FloatIsland, OneHot
+from edgesr.quantization.annotations import (
+    FLOAT,
+    annotate,
+    annotation,
+    as_read,
+    chosen_at,
+    first_reader,
+    is_float,
+    is_inside,
+    order,
+    place_of,
+    respecify,
+    spec_at,
+)
+from edgesr.quantization.edge_form.parts import FloatIsland, OneHot, Precise
 from edgesr.quantization.scheme import Scheme
 
 aten = torch.ops.aten
-KEY = "quantization_annotation"
-
 WEIGHTED = {aten.conv2d.default: 0, aten.linear.default: 0, aten.conv_transpose2d.input: 1}
 """Operator → its weight's output-channel axis."""
-BINARY = {aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor, aten.mul.Tensor}
+SUMS = {aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor}
+BINARY = {*SUMS, aten.mul.Tensor}
 CLAMPS = {aten.relu.default, aten.relu_.default, aten.clamp.default, aten.hardtanh.default}
 SAME_SCALE = {
     aten.slice.Tensor,
@@ -78,10 +90,12 @@ class SuperResolutionQuantizer(Quantizer):
     def annotate(self, model: GraphModule) -> GraphModule:
         """Annotate every node. NotImplementedError for an operator without a rule."""
         for node in model.graph.nodes:
+            node.meta[FLOAT] = self._stays_float(node)
+        for node in model.graph.nodes:
             if node.op == "placeholder":
-                _set(node, {}, self.scheme.pixel)
-            elif node.op == "call_function" and is_inside(node, FloatIsland):
-                _set(node, {}, None)
+                annotate(node, {}, self.scheme.pixel)
+            elif is_float(node):
+                annotate(node, {}, None)
             elif node.op == "call_function":
                 if node.target not in self.rules:
                     raise NotImplementedError(f"no quantization rule for {node.target} ({node.name})")
@@ -92,47 +106,63 @@ class SuperResolutionQuantizer(Quantizer):
     def validate(self, model: GraphModule) -> None:
         """Nothing further: `annotate` leaves no node without an annotation."""
 
+    def _stays_float(self, node: Node) -> bool:
+        if node.op != "call_function":
+            return False
+        if is_inside(node, Precise) or (node.target in SUMS and not is_inside(node, FloatIsland)):
+            return self.scheme.precise
+        return is_inside(node, FloatIsland)
+
     def _weighted(self, node: Node) -> None:
         image, weight = _node(node.args[0]), _node(node.args[1])
         if is_inside(node, OneHot):
-            _set(node, {image: self._read(image, node), weight: self.scheme.one}, _as_read(image, node))
+            annotate(
+                node, {image: self._read(image, node), weight: self.scheme.one}, as_read(image, node)
+            )
             return
         axis = WEIGHTED[node.target]  # pyright: ignore[reportArgumentType]
         output = None if _is_fused(node) else self.scheme.activation
-        _set(node, {image: self._read(image, node), weight: self.scheme.weight(axis)}, output)
+        annotate(node, {image: self._read(image, node), weight: self.scheme.weight(axis)}, output)
 
     def _binary(self, node: Node) -> None:
         operands = [_node(argument) for argument in node.args[:2]]
         output = None if _is_fused(node) else self.scheme.activation
-        _set(node, {operand: self._read(operand, node) for operand in operands}, output)
+        annotate(node, {operand: self._read(operand, node) for operand in operands}, output)
 
     def _clamp(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(
+        annotate(
             node, {} if _is_fused(source) else {source: self._read(source, node)}, self.scheme.activation
         )
 
     def _same_scale(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {source: self._read(source, node)}, _as_read(source, node))
+        annotate(node, {source: self._read(source, node)}, as_read(source, node))
 
     def _own_scale(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {source: self._read(source, node)}, self.scheme.activation)
+        annotate(node, {source: self._read(source, node)}, self.scheme.activation)
 
     def _unit(self, node: Node) -> None:
         source = _node(node.args[0])
-        _set(node, {source: self._read(source, node)}, self.scheme.unit)
+        annotate(node, {source: self._read(source, node)}, self.scheme.unit)
 
     def _cat(self, node: Node) -> None:
-        """All read one scale. torchao then gives it to every writer that chooses its own, too."""
+        """All read one scale, and whoever chose a scale of its own for one of them takes it, too."""
         sources = list(dict.fromkeys(_node(source) for source in node.args[0]))  # pyright: ignore
-        free = (s for s in sources if _annotation(s).output_qspec is self.scheme.activation)
-        first = next(free, sources[0])
-        shared = _as_read(first, node)
-        readings: dict[Node, QuantizationSpecBase] = dict.fromkeys(sources, shared)
-        readings[first] = self.scheme.activation if _is_float(first) else SharedQuantizationSpec(first)
-        _set(node, readings, shared)
+        annotate(node, {source: self._read(source, node) for source in sources}, None)
+        chosen = dict.fromkeys(chosen_at(place_of(source)) for source in sources)
+        free = [place for place in chosen if spec_at(place) is self.scheme.activation]
+        first = min(free or chosen, key=order)  # torchao wants it to be there before those who share it
+        shared = SharedQuantizationSpec(first)
+        for place in free:
+            if place != first:
+                respecify(place, shared)
+        readings = annotation(node).input_qspec_map
+        for source in sources:
+            if (source, node) != first:
+                readings[source] = shared
+        annotation(node).output_qspec = shared
 
     def _read(self, source: Node, reader: Node) -> QuantizationSpecBase:
         """How `reader` sees `source`: as its writer wrote it.
@@ -142,8 +172,8 @@ class SuperResolutionQuantizer(Quantizer):
         """
         if source.op == "get_attr":
             return self.scheme.activation
-        if _is_float(source):
-            first = _first_reader(source)
+        if is_float(source):
+            first = first_reader(source)
             shared = SharedQuantizationSpec((source, first))
             return self.scheme.activation if first is reader else shared
         return SharedQuantizationSpec(source)
@@ -153,36 +183,10 @@ class SuperResolutionQuantizer(Quantizer):
         reader, node = None, _node(model.graph.output_node().args[0][0])  # pyright: ignore
         while node.target in SAME_SCALE:
             reader, node = node, _node(node.args[0])
-        if reader is not None and _is_float(node):
-            _annotation(reader).input_qspec_map[node] = self.scheme.pixel
+        if reader is not None and is_float(node):
+            annotation(reader).input_qspec_map[node] = self.scheme.pixel
         else:
-            _annotation(node).output_qspec = self.scheme.pixel
-
-
-def is_inside(node: Node, kind: type[nn.Module]) -> bool:
-    """Whether a module of this class, or of one derived from it, computes this node."""
-    modules = (name for _, name in node.meta.get("nn_module_stack", {}).values())
-    return any(name in _names(kind) for name in modules)
-
-
-def _names(kind: type[nn.Module]) -> frozenset[str]:
-    """Qualified names of a class and all that are derived from it, as captured graphs hold them."""
-    names = {f"{kind.__module__}.{kind.__qualname__}"}
-    return frozenset(names.union(*map(_names, kind.__subclasses__())))
-
-
-def _is_float(node: Node) -> bool:
-    return node.op == "call_function" and is_inside(node, FloatIsland)
-
-
-def _first_reader(source: Node) -> Node:
-    """The first of a float value's readers that is outside the islands, as the graph runs."""
-    return min(reader for reader in source.users if not _is_float(reader))
-
-
-def _as_read(source: Node, reader: Node) -> SharedQuantizationSpec:
-    """The scale with which `reader` reads `source`."""
-    return SharedQuantizationSpec((source, reader) if _is_float(source) else source)
+            annotation(node).output_qspec = self.scheme.pixel
 
 
 def _is_fused(node: Node) -> bool:
@@ -196,15 +200,3 @@ def _node(argument: object) -> Node:
     if not isinstance(argument, Node):
         raise NotImplementedError(f"a Python scalar operand ({argument}) has no quantization rule")
     return argument
-
-
-def _annotation(node: Node) -> QuantizationAnnotation:
-    return node.meta[KEY]
-
-
-def _set(
-    node: Node, inputs: dict[Node, QuantizationSpecBase], output: QuantizationSpecBase | None
-) -> None:
-    node.meta[KEY] = QuantizationAnnotation(
-        input_qspec_map=dict(inputs), output_qspec=output, _annotated=True
-    )

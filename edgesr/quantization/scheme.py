@@ -21,5 +21,7 @@ class Scheme:
     """Images, in and out: the grid of 8-bit pixels, so that the ends lose nothing."""
     one: FixedQParamsQuantizationSpec
     """Weights that are 0 or 1, held exactly."""
+    precise: bool
+    """Whether sums and `Precise` islands are float: what int8 would lose most on."""
     unit: FixedQParamsQuantizationSpec
     """Outputs of sigmoid and softmax, which are in [0,1)."""

@@ -13,8 +13,8 @@ from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import create_model
 from edgesr.quantization import SCHEMES, Scheme, find_scheme, pt2e
+from edgesr.quantization.annotations import is_float
 from edgesr.quantization.edge_form.parts import FloatIsland, Repeat
-from edgesr.quantization.quantizer import is_inside
 
 PATCH = (2, 3, 16, 16)
 
@@ -48,10 +48,6 @@ def test_converted_equals_fake_quantized(case: tuple[str, str, GraphModule, Tens
         assert torch.equal(pt2e.convert(graph, fold_weights=fold)(lr), graph(lr))
 
 
-def in_island(node: Node) -> bool:
-    return is_inside(node, FloatIsland)
-
-
 @torch.no_grad()
 def test_every_tensor_has_a_quantizer(case: tuple[str, str, GraphModule, Tensor]) -> None:
     """In the converted graph an operator's tensors all come out of a dequantize operator."""
@@ -61,12 +57,30 @@ def test_every_tensor_has_a_quantizer(case: tuple[str, str, GraphModule, Tensor]
         operator = str(node.target)
         if node.op != "call_function" or "quantized_decomposed" in operator or operator in fused:
             continue
-        if in_island(node):
+        if is_float(node):
             continue
         bias = node.args[2:3] if operator == "aten.conv2d.default" else ()
         for source in set(node.all_input_nodes) - set(bias):
             slope = operator == "aten.prelu.default" and source is node.args[1]
             assert slope or "dequantize" in str(source.target), (operator, source)
+
+
+def test_biases_are_on_the_grid_of_integer_kernels(
+    case: tuple[str, str, GraphModule, Tensor],
+) -> None:
+    """A bias of an int8 layer is an int32 in steps of input scale times weight scale."""
+    converted = pt2e.convert(case[2], fold_weights=True)
+    for node in converted.graph.nodes:
+        if str(node.target) != "aten.conv2d.default" or is_float(node):
+            continue
+        read, weight, bias = (*node.args, None)[:3]
+        if not isinstance(bias, Node):
+            continue
+        assert isinstance(read, Node)
+        assert isinstance(weight, Node)
+        step = read.args[1] * converted.get_buffer(str(weight.args[1])).double()
+        integers = converted.get_parameter(str(bias.target)).detach().double() / step
+        assert torch.allclose(integers, integers.round(), rtol=1e-6, atol=1e-4)  # float32 holds them
 
 
 @torch.no_grad()
@@ -82,7 +96,7 @@ def scales_around(graph: GraphModule, operator: str) -> list[tuple[set[object], 
     """(scale, zero point) of the tensors read and written by each call of an operator."""
     found = []
     for node in pt2e.convert(graph, fold_weights=True).graph.nodes:
-        if node.op == "call_function" and str(node.target) == operator and not in_island(node):
+        if node.op == "call_function" and str(node.target) == operator and not is_float(node):
             read = {tuple(source.args[1:3]) for source in node.all_input_nodes}
             found.append((read, {tuple(reader.args[1:3]) for reader in node.users}))
     return found

@@ -9,13 +9,13 @@ from torch.nn import functional as F
 from edgesr.models.lffn import LFFN, PATHS, FusionModule, SpindleBlock
 from edgesr.quantization.edge_form.equalize import channel_ranges, rescale, spread
 from edgesr.quantization.edge_form.folding import convolution, weight_of
-from edgesr.quantization.edge_form.parts import FloatIsland, Island, Sum
+from edgesr.quantization.edge_form.parts import Island, Precise
 
 TRUNK_SPREAD = 0.5
 """How far the trunk's channels are made alike: half-way (in decibels) cost the weights least."""
 
 
-class LinearSkip(FloatIsland):
+class LinearSkip(Precise):
     """What SR owes to the image by a linear map alone, in float, plus the rest.
 
     Head, up-sampling and last layer are linear, so the path around the body is one 3x3 convolution of
@@ -31,7 +31,7 @@ class LinearSkip(FloatIsland):
         return self.convolution(lr) + rest
 
 
-class MergedPaths(FloatIsland):
+class MergedPaths(Precise):
     """The four paths of a depthwise spindle block side by side, through three wide stages.
 
     A path that is shorter than the others passes a stage by a kernel with a 1 in its middle and an
@@ -80,11 +80,10 @@ class MergedSpindle(nn.Module):
     def __init__(self, block: SpindleBlock) -> None:
         super().__init__()
         self.expand, self.paths, self.shrink = block.expand, MergedPaths(block), block.shrink
-        self.sum = Sum()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,C,h,w) → (N,C,h,w)."""
-        return self.sum(self.shrink(self.paths(self.expand(x))), x)
+        return self.shrink(self.paths(self.expand(x))) + x
 
     def equalize(self, expanded: Tensor, refined: Tensor) -> None:
         """Divide the channels by these factors before and after the paths."""
@@ -93,24 +92,7 @@ class MergedSpindle(nn.Module):
         rescale(self.shrink, inputs=refined)
 
 
-class EdgeModule(nn.Module):
-    """`FusionModule` of merged blocks, added to its input in float."""
-
-    def __init__(self, module: FusionModule) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(_merged(block) for block in module.blocks)
-        self.fuse, self.sum = module.fuse, Sum()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N,C,h,w) → (N,C,h,w)."""
-        outputs, t = [], x
-        for block in self.blocks:
-            t = block(t)
-            outputs.append(t)
-        return self.sum(self.fuse(torch.cat(outputs, 1)), x)
-
-
-class FloatFusion(FloatIsland):
+class FloatFusion(Precise):
     """The module outputs' weighted sum in float: int8 would round each of its terms and sums."""
 
     def __init__(self, fusion: nn.Module) -> None:
@@ -139,7 +121,8 @@ class EdgeLFFN(nn.Module):
         self.body = nn.ModuleList()
         for module in model.body:
             assert isinstance(module, FusionModule)
-            self.body.append(EdgeModule(module))
+            module.blocks = nn.ModuleList(_merged(block) for block in module.blocks)
+            self.body.append(module)
         self.fusion = FloatFusion(model.fusion)
         self.tail = convolution(mixed[:, :, None, None], None)
         direct = torch.einsum("oc,cikl->oikl", skip, head)
@@ -162,7 +145,7 @@ class EdgeLFFN(nn.Module):
         Exact: what writes a channel is divided by its factor, what reads it multiplied, and the PReLUs
         between are homogeneous. Int8 then keeps the small channels that one scale for all would drown.
         """
-        modules = [module for module in self.body if isinstance(module, EdgeModule)]
+        modules = [module for module in self.body if isinstance(module, FusionModule)]
         blocks = [block for module in modules for block in module.blocks]
         ranges = channel_ranges(self, lr)
         trunk = torch.stack([ranges[layer] for layer in (self.head, *modules, *blocks)]).amax(0)

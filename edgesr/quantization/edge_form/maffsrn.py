@@ -15,13 +15,13 @@ from edgesr.quantization.edge_form.folding import (
     weight_of,
     widened,
 )
-from edgesr.quantization.edge_form.parts import EdgePadding, FloatIsland, Repeat, Size
+from edgesr.quantization.edge_form.parts import EdgePadding, Precise, Repeat, Size
 
 CUBIC = -0.75
 """The parameter of PyTorch's bicubic kernel (Keys 1981)."""
 
 
-class BicubicSkip(FloatIsland):
+class BicubicSkip(Precise):
     """PyTorch's bicubic enlargement, before its pixel shuffle, plus a residual of the same shape.
 
     Every SR pixel of one phase has the same weights, so it is a depthwise 5x5 convolution with one

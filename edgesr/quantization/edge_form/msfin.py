@@ -4,15 +4,19 @@ import torch
 from torch import nn
 
 from edgesr.models.blocks import ChannelAttention
-from edgesr.models.msfin import LEVELS, MSFIN
-from edgesr.quantization.edge_form.folding import convolution
+from edgesr.models.msfin import LEVELS, MSFIN, RecurrentBlock
+from edgesr.quantization.edge_form.folding import bias_of, convolution, weight_of
+from edgesr.quantization.edge_form.parts import Island
 
 
 def edge_msfin(model: MSFIN) -> nn.Module:
-    """MSFIN in unit range, its colour shifts folded."""
+    """MSFIN in unit range, its colour shifts folded, its ends and gates in float."""
     compute_in_unit_range(model)
     fold_output_shift(model)
-    return shift_before_enlarging(model)
+    for block in list(model.modules()):
+        if isinstance(block, RecurrentBlock) and isinstance(block.body[5], ChannelAttention):
+            block.body[5] = Island(block.body[5])
+    return with_float_ends(model)
 
 
 def compute_in_unit_range(model: MSFIN) -> None:
@@ -31,27 +35,33 @@ def compute_in_unit_range(model: MSFIN) -> None:
                     layer.bias /= LEVELS
             elif isinstance(layer, ChannelAttention):
                 layer.squeeze.weight *= LEVELS
-        model.sub_mean.weight /= LEVELS
-        model.add_mean.weight *= LEVELS
+        for shift, factor in ((model.sub_mean, 1 / LEVELS), (model.add_mean, LEVELS)):
+            assert isinstance(shift, nn.Conv2d)
+            shift.weight *= factor
 
 
 def fold_output_shift(model: MSFIN) -> None:
     """MSFIN's last 1x1 colour shift into the 3x3 convolution before it."""
     tail, shift = model.tail, model.add_mean
-    assert tail.bias is not None
-    assert shift.bias is not None
-    matrix = shift.weight[:, :, 0, 0].double()
-    weight = torch.einsum("oc,cikl->oikl", matrix, tail.weight.double())
-    model.tail = convolution(weight, matrix @ tail.bias.double() + shift.bias.double(), padding=1)
-    model.add_mean = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
+    matrix = weight_of(shift)[:, :, 0, 0]
+    weight = torch.einsum("oc,cikl->oikl", matrix, weight_of(tail))
+    model.tail = convolution(weight, matrix @ bias_of(tail) + bias_of(shift), padding=1)
+    model.add_mean = nn.Identity()
 
 
-def shift_before_enlarging(model: MSFIN) -> nn.Module:
-    """MSFIN's first colour shift ahead of the bilinear enlargement, whose weights sum to one.
+def with_float_ends(model: MSFIN) -> nn.Module:
+    """From pixels to the first features of each level, and from the last features to pixels, in float:
+    there int8 would cost most.
 
-    It is then computed once per LR pixel, and the enlargement gets an input and an output of
-    different scales: on one scale every 64th interpolated value would be a rounding tie.
+    The colour shift comes ahead of the bilinear enlargement, whose weights sum to one: it is then
+    computed once per LR pixel.
     """
-    shift = model.sub_mean
-    model.sub_mean = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
+    shift = Island(model.sub_mean)
+    model.sub_mean = nn.Identity()
+    model.enlarge, model.head = Island(model.enlarge), Island(model.head)
+    model.tail = Island(model.tail)
+    for down in (model.coarse.down[0], model.middle.down):
+        assert isinstance(down, nn.Sequential)
+        first, activation = down[0], down[1]
+        down[0], down[1] = Island(nn.Sequential(first, activation)), nn.Identity()
     return nn.Sequential(shift, model)

@@ -14,7 +14,11 @@ class FloatIsland(nn.Module):
     """What is inside stays float: it reads dequantized values, and its results are quantized."""
 
 
-class Island(FloatIsland):
+class Precise(FloatIsland):
+    """An island that int8 could compute, at a cost in accuracy: the scheme decides."""
+
+
+class Island(Precise):
     """A module that computes in float, as it is."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -24,14 +28,6 @@ class Island(FloatIsland):
     def forward(self, *inputs: Tensor) -> Tensor:
         """What the module makes of its inputs."""
         return self.module(*inputs)
-
-
-class Sum(FloatIsland):
-    """A residual sum in float: a trunk of such sums is rounded for its readers, never for itself."""
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two tensors of one shape."""
-        return x + y
 
 
 class OneHot(nn.Module):
