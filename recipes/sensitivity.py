@@ -56,7 +56,7 @@ def main() -> None:
     args = parse()
     check(args)
     loaded = open_checkpoint(args)
-    scheme = loaded.scheme or chosen_scheme(args.scheme)
+    scheme = loaded.scheme or find_scheme(args.scheme or "w8a8").name
     threads = torch.get_num_threads() if args.threads is None else args.threads
     probe = prepared(loaded, scheme, args, use_device(args.device, threads))
     title = f"{loaded.model} x{loaded.scale} {scheme}"
@@ -88,7 +88,7 @@ def parse() -> argparse.Namespace:
     add("--scale", type=int, help=f"of --model: 2, 3 or 4 (default {DEFAULT_SCALE})")
     add("--data", type=Path, nargs="+", default=[], metavar="DIR", help="images (default: drawn ones)")
     add("--holdout", type=int, default=HOLDOUT, help=f"as given to recipes.qat (default {HOLDOUT})")
-    add("--scheme", metavar="NAME", help=f"for a float checkpoint: {', '.join(SCHEMES)}")
+    add("--scheme", metavar="NAME", help=f"of a float checkpoint: {', '.join(SCHEMES)} (default w8a8)")
     add("--images", type=int, default=8, metavar="N", help="patches to measure on (default 8)")
     add("--patch", type=int, default=48, metavar="N", help="their side in LR pixels (default 48)")
     add("--without", action="store_true", help="also turn off each alone: twice the time")
@@ -136,13 +136,6 @@ def open_checkpoint(args: argparse.Namespace) -> Checkpoint:
             f"that is {model.smallest} or more."
         )
     return loaded
-
-
-def chosen_scheme(name: str | None) -> str:
-    """`name` if it is known, or the only scheme there is."""
-    if name is None and len(SCHEMES) > 1:
-        raise UserError(f"A float checkpoint can have any scheme: give --scheme {'|'.join(SCHEMES)}.")
-    return find_scheme(name or next(iter(SCHEMES))).name
 
 
 def prepared(loaded: Checkpoint, scheme: str, args: argparse.Namespace, device: torch.device) -> Probe:
