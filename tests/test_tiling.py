@@ -2,6 +2,7 @@ import json
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,18 @@ def whole_numbers(*shape: int) -> Tensor:
 
 def test_grids_are_many() -> None:
     assert len(GRIDS) >= 30
+
+
+def test_small_images_are_mirrored_as_often_as_it_takes() -> None:
+    lr, seen = torch.rand(1, 3, 2, 7), []
+
+    def upscale(tile: Tensor) -> Tensor:
+        seen.append(tile)
+        return tile
+
+    upscale_tiled(upscale, lr, scale=1, tile=(9, 8), overlap=1)
+    expected = np.pad(lr[0].numpy(), ((0, 0), (0, 7), (0, 1)), mode="symmetric")
+    assert np.array_equal(seen[0][0].numpy(), expected)
 
 
 @pytest.mark.parametrize(("tile", "overlap", "multiple"), GRIDS)
@@ -102,6 +115,10 @@ def test_tiles_in_multiples_equal_the_whole_in_multiples(height: int, width: int
     lr, upscale = whole_numbers(1, 3, height, width), Convolutions(2)
     tiled = upscale_tiled(upscale, lr, scale=2, tile=(16, 12), overlap=2, multiple=4)
     padded = F.pad(lr, (0, -width % 4, 0, -height % 4), mode="replicate")
+    for x in range(width, padded.shape[3]):  # mirrored, as NumPy's "symmetric"
+        padded[:, :, :height, x] = lr[:, :, :, 2 * width - 1 - x]
+    for y in range(height, padded.shape[2]):
+        padded[:, :, y] = padded[:, :, 2 * height - 1 - y]
     assert torch.equal(tiled, upscale(padded)[:, :, : 2 * height, : 2 * width])
 
 

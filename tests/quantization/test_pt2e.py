@@ -78,6 +78,7 @@ def test_biases_are_on_the_grid_of_integer_kernels(
             continue
         assert isinstance(read, Node)
         assert isinstance(weight, Node)
+        assert isinstance(read.args[1], float)
         step = read.args[1] * converted.get_buffer(str(weight.args[1])).double()
         integers = converted.get_parameter(str(bias.target)).detach().double() / step
         assert torch.allclose(integers, integers.round(), rtol=1e-6, atol=1e-4)  # float32 holds them
