@@ -61,8 +61,9 @@ def upscale_tiled(
     """LR (1,3,H,W) → SR (1,3,sH,sW) by an upscaler that is only ever given (1,3,*tile).
 
     `tile` is (height, width). Where `plan` asks for it, the image is padded at the bottom and right by
-    its mirror image, which costs PSNR least (DECISIONS.md). `on_tile(done, total)` is called after each tile. UserError for
-    arguments that `plan` refuses, more than one image, and an upscaler of another scale.
+    its mirror image, which costs PSNR least (DECISIONS.md). `on_tile(done, total)` is called after
+    each tile. UserError for arguments that `plan` refuses, more than one image, and an upscaler of
+    another scale.
     """
     if lr.ndim != 4 or lr.shape[0] != 1:
         raise UserError(f"One image of shape (1,3,H,W) can be tiled at a time, got {tuple(lr.shape)}.")
