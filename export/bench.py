@@ -20,6 +20,7 @@ from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
 from edgesr.provenance import commit, processor, versions
+from edgesr.quantization import SCHEMES, find_scheme
 from export import contenders
 from export.contenders import Entry
 from export.profile import Kind, profile
@@ -30,7 +31,7 @@ Times each network in up to four forms, all in one process and in turns, at one 
   eager                 the published network in PyTorch
   published fp32 .pte   the same, lowered
   edge fp32 .pte        its edge form: what quantization-aware training starts from, rewritten exactly
-  edge int8 .pte        the edge form quantized (w8a8)
+  edge int8 .pte        the edge form quantized (--scheme)
 and prints medians in ms, each with its inter-quartile range, and how many times as fast as the others
 the last file of the row is. Where something else had the processor meanwhile, a second line says the
 same by CPU time. Speed does not depend on weights, so fresh ones serve.
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", metavar="NAME", help=f"networks to time: {', '.join(NETWORKS)}")
     add("--scale", type=int, help=f"with --model: 2, 3 or 4 (default {DEFAULT_SCALE})")
     add("--size", help=f"with --model: LR height x width (default {SIZE})")
+    add("--scheme", metavar="NAME", help=f"with --model: {', '.join(SCHEMES)} (default w8a8)")
     add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
     add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
     add("--runs", type=int, default=20, help="of each contender (default %(default)s)")
@@ -118,9 +120,9 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot be done before anything is lowered. Raises UserError."""
     if bool(args.files) == bool(args.model):
         raise UserError("Name networks with --model NAME …, or exported files, and not both.")
-    given = [name for name in ("scale", "size", "out") if getattr(args, name) is not None]
+    given = [name for name in ("scale", "size", "scheme", "out") if getattr(args, name) is not None]
     if args.files and given:
-        raise UserError(f"An exported file has its own scale and size: leave --{given[0]} away.")
+        raise UserError(f"An exported file has its own scale, size and scheme: leave --{given[0]} away.")
     if args.runs < 1:
         raise UserError(f"--runs {args.runs}: at least 1 is needed; 20 is the default.")
     cores = os.cpu_count() or 1
@@ -143,12 +145,19 @@ def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:
     scale, size, out = chosen_scale(args.scale), _size(args.size or SIZE), args.out or OUT
     for name in args.model:
         _require(name, scale, size)
-    total = len(contenders.SCHEMES) * len(args.model)
+    scheme = find_scheme(args.scheme or "w8a8").name
+    total = len(contenders.LOWERED) * len(args.model)
     print(f"lowering {total} files to {out}; a minute or several each", file=sys.stderr)
     with cli.Progress(total, "lowering", "file") as bar:
         return [
             contenders.lowered(
-                name, scale, size, out=out, commit=made_by, on_file=lambda file: bar.advance(file=file)
+                name,
+                scale,
+                size,
+                scheme,
+                out=out,
+                commit=made_by,
+                on_file=lambda file: bar.advance(file=file),
             )
             for name in args.model
         ]

@@ -28,7 +28,7 @@ from export.choose import FP32
 
 EAGER, PUBLISHED, EDGE, INT8 = "eager", "pte_fp32_published", "pte_fp32_edge", "pte_int8_edge"
 """The roles of contenders: where and as what a network runs, and in which form."""
-SCHEMES = {PUBLISHED: FP32, EDGE: FP32, INT8: "w8a8"}
+LOWERED = (PUBLISHED, EDGE, INT8)
 """What is lowered of each network, from the first form to the last."""
 SEED = 0
 
@@ -61,37 +61,39 @@ def lowered(
     model: str,
     scale: int,
     size: tuple[int, int],
+    scheme: str,
     *,
     out: Path,
     commit: str,
     on_file: Callable[[str], None] = lambda name: None,
 ) -> Entry:
-    """A network in all its forms, lowered at one LR size by the code of `commit`.
+    """A network in all its forms, the last in `scheme`, lowered at one LR size by the code of `commit`.
 
     A file in `out` is used again if a clean work tree of that very commit made it; `on_file` hears
     the name of each as it is there.
     """
     files = {}
-    for role, scheme in SCHEMES.items():
+    for role in LOWERED:
+        held = scheme if role == INT8 else FP32
         # no name that an export could have: nobody wants these weights
-        path = out / f"{role}-{file_name(model, scale, scheme, size, executorch.NAME)}"
-        facts = _facts(model, scale, size, role) | {"commit": commit}
+        path = out / f"{role}-{file_name(model, scale, held, size, executorch.NAME)}"
+        facts = _facts(model, scale, size, role) | {"scheme": held, "commit": commit}
         if not (is_clean(commit) and _facts_in(path) == facts):
             with replacing(path) as temporary:
-                executorch.lower(program(role, model, scale, size), facts, temporary)
+                executorch.lower(program(role, model, scale, size, held), facts, temporary)
         files[role] = path
         on_file(path.name)
     return Entry(model, scale, size, files)
 
 
-def program(role: str, model: str, scale: int, size: tuple[int, int]) -> ExportedProgram:
+def program(role: str, model: str, scale: int, size: tuple[int, int], scheme: str) -> ExportedProgram:
     """One form of a network, ready to be lowered at LR `size` (height, width)."""
     network, shape = fresh(model, scale), (1, 3, *size)
     if role == PUBLISHED:
         return torch.export.export(network, (torch.rand(shape),))
     if role == EDGE:
         return pt2e.float_program(Checkpoint(model, scale, None, network.state_dict()), shape)
-    graph = pt2e.prepare(network, find_scheme(SCHEMES[role]), shape)
+    graph = pt2e.prepare(network, find_scheme(scheme), shape)
     drawn = next(drawn_pairs(2, 1, size=2 * max(size)))
     lr = to_tensor(drawn.lr)[:, :, : size[0], : size[1]].contiguous()
     with torch.no_grad():
@@ -116,7 +118,6 @@ def _facts(model: str, scale: int, size: tuple[int, int], role: str) -> dict[str
     return {
         "model": model,
         "scale": scale,
-        "scheme": SCHEMES[role],
         "form": role,
         "tile": list(size),
         "overlap": 0,

@@ -51,7 +51,7 @@ def facts_only(monkeypatch: pytest.MonkeyPatch, lowerings: list[str]) -> None:
 
 
 def lower(out: Path, commit: str = COMMIT, size: tuple[int, int] = SIZE) -> Entry:
-    return contenders.lowered("lffn-s", 2, size, out=out, commit=commit)
+    return contenders.lowered("lffn-s", 2, size, "w8a8", out=out, commit=commit)
 
 
 @pytest.mark.slow
