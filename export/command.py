@@ -6,7 +6,6 @@ from pathlib import Path
 from edgesr import checkpoint as checkpoints
 from edgesr.engines import ARTIFACTS
 from edgesr.errors import UserError
-from edgesr.models import find_model
 from edgesr.quantization import SCHEMES
 from export.choose import FP32, choose_checkpoint
 from export.pipeline import Request, export
@@ -18,10 +17,7 @@ def main(target: Target) -> None:
     args = _parser(target.NAME).parse_args()
     checkpoint = choose_checkpoint(args.checkpoint, args.model, args.scale, args.scheme)
     reference = checkpoints.load(args.float_checkpoint) if args.float_checkpoint else None
-    model = find_model(checkpoint.model)
-    tile = _tile(args.tile) if args.tile else (model.tile, model.tile)
-    overlap = model.overlap if args.overlap is None else args.overlap
-    request = Request(checkpoint, tile, overlap, args.out, args.benchmark, reference)
+    request = Request(checkpoint, _tile(args.tile), args.overlap, args.out, args.benchmark, reference)
     export(target, request, say=print)
 
 
@@ -37,8 +33,13 @@ def _parser(name: str) -> argparse.ArgumentParser:
     add("--model", help="export this network's newest QAT run, else its bundled weights")
     add("--scale", type=int, help="with --model: 2, 3 or 4 (default 4)")
     add("--scheme", choices=[*SCHEMES, FP32], help="with --model (default w8a8)")
-    add("--tile", metavar="HxW", help="LR height x width of the one input (default: the network's)")
-    add("--overlap", type=int, help="LR pixels that tiles share at inner edges (default: the network's)")
+    add("--tile", default="64x64", help="LR height x width of the one input (default %(default)s)")
+    add(
+        "--overlap",
+        type=int,
+        default=8,
+        help="LR pixels that tiles share at inner edges (default 8)",
+    )
     add("--out", type=Path, default=ARTIFACTS, help="folder for the file (default ./%(default)s)")
     add(
         "--benchmark",

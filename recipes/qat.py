@@ -5,7 +5,6 @@ Without --init the bundled weights are the start, without --data the images that
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +24,7 @@ from recipes.settings import DRAWN_QAT, QAT
 
 CALIBRATION_BATCHES = 64
 EQUALIZATION_BATCHES = 16
+TILE, OVERLAP = 64, 8  # as `python -m export.executorch` has them
 
 
 def main() -> None:
@@ -48,8 +48,7 @@ def main() -> None:
     if not begun:
         print(f"Held out, float: {measure(network.to(device)):.2f} dB", flush=True)
         calibrate(graph.to(device), batches, device)
-    side = find_model(plan.model).tile
-    tile = pt2e.prepare(network.cpu(), scheme, (1, 3, side, side)).to(device)
+    tile = pt2e.prepare(network.cpu(), scheme, (1, 3, TILE, TILE)).to(device)
     state = fit(
         graph,
         batches,
@@ -64,7 +63,7 @@ def main() -> None:
     result = Checkpoint(plan.model, plan.scale, plan.scheme, graph.state_dict(), facts)
     checkpoint.save(result, run.checkpoint)
     print(
-        f"Held out, fake-quantized, through tiles of {side}x{side}: {state.psnr:.2f} dB "
+        f"Held out, fake-quantized, through tiles of {TILE}x{TILE}: {state.psnr:.2f} dB "
         f"(Y, shave {plan.scale}, {len(data.validation)} images)\n"
         f"Saved {run.checkpoint}\n"
         f"Next: python -m export.executorch --checkpoint {run.checkpoint}"
@@ -132,15 +131,14 @@ def freezing(graph: GraphModule, plan: Plan) -> Callable[[int], None]:
 def through_tiles(trained: nn.Module, tile: GraphModule, plan: Plan) -> Callable[[Tensor], Tensor]:
     """What will be deployed: the trained tensors in a graph of one tile's shape, over any image."""
     pt2e.take_over(tile, trained)
-    model = find_model(plan.model)
-    return partial(
-        upscale_tiled,
-        tile,
-        scale=plan.scale,
-        tile=(model.tile, model.tile),
-        overlap=model.overlap,
-        multiple=model.lr_multiple(plan.scale),
-    )
+    multiple = find_model(plan.model).lr_multiple(plan.scale)
+
+    def upscale(lr: Tensor) -> Tensor:
+        return upscale_tiled(
+            tile, lr, scale=plan.scale, tile=(TILE, TILE), overlap=OVERLAP, multiple=multiple
+        )
+
+    return upscale
 
 
 def _floats(batches: Batches, step: int) -> Tensor:

@@ -97,7 +97,7 @@ PAPER: dict[str, Settings] = {
     "mlrn": Settings(1_000_000, 16, 48, 1e-4, 6.25e-6, "halving"),
 }
 
-FINE = Settings(500, 8, 24, 1e-5, 1e-7, "cosine", clip=5.0)
+FINE = Settings(200, 8, 24, 5e-6, 5e-8, "cosine", clip=5.0)
 
 QAT: dict[str, Settings] = dict.fromkeys(PAPER, FINE)
 """Fine-tuning: calibration alone loses little, and large steps on few images lose more than they win."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from torch import nn
 
@@ -32,10 +31,6 @@ class Model:
     """Side of the smallest LR image; below it the network raises UserError."""
     hr_multiple: int = 1
     """What SR height and width are padded to inside the network, for its strides."""
-    tile: int = 64
-    """Side of the LR tile that its files take if nobody asks for another."""
-    overlap: int = 8
-    """LR pixels that tiles share at inner edges if nobody asks for more or less."""
     learns: bool = True
     """False for a fixed filter: nothing to train, quantize or import."""
 
@@ -44,15 +39,12 @@ class Model:
         return lr_multiple(self.hr_multiple, scale)
 
 
-# No gate of LFFN's int8 form looks at the whole image, so with this overlap tiles show no seam at all.
-_LffnModel = partial(Model, tile=192, overlap=32)
-
 MODELS: dict[str, Model] = {
     "bicubic": Model(Bicubic, "MATLAB's bicubic enlargement, the floor", learns=False),
-    "lffn": _LffnModel(lffn, "LFFN: spindle blocks, softmax feature fusion (SPL 2019)"),
-    "lffn-s": _LffnModel(lffn_s, "LFFN-S: 4 modules of 15, depthwise"),
-    "lffn-nf": _LffnModel(lffn_nf, "LFFN without its softmax fusion (the paper's ablation)"),
-    "lffn-ns": _LffnModel(lffn_ns, "LFFN of residual blocks (the paper's ablation)"),
+    "lffn": Model(lffn, "LFFN: spindle blocks, softmax feature fusion (SPL 2019)"),
+    "lffn-s": Model(lffn_s, "LFFN-S: 4 modules of 15, depthwise"),
+    "lffn-nf": Model(lffn_nf, "LFFN without its softmax fusion (the paper's ablation)"),
+    "lffn-ns": Model(lffn_ns, "LFFN of residual blocks (the paper's ablation)"),
     "msfin": Model(
         msfin, "MSFIN: three scales that interact, at HR size (ICME 2021)", hr_multiple=STRIDES
     ),

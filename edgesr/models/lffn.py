@@ -93,20 +93,16 @@ class SoftmaxFusion(nn.Module):
 
     def forward(self, outputs: list[Tensor]) -> Tensor:
         """M tensors (N,C,h,w) → (N,C,h,w)."""
-        weights = self.weights(outputs)
+        scores = [dense(self.statistic(x)) for dense, x in zip(self.dense, outputs, strict=True)]
+        joined = torch.cat(scores, 3)  # (N,C,1,M)
+        # rank 3 with the softmax last: XNNPACK computes a rank-4 softmax wrongly
+        ranked = joined.reshape(joined.shape[0], joined.shape[1], joined.shape[3])
+        weights = torch.softmax(ranked, -1).reshape(joined.shape)
         weighted = [x * weights[:, :, :, i : i + 1] for i, x in enumerate(outputs)]
         total = weighted[0]
         for term in weighted[1:]:
             total = total + term
         return total
-
-    def weights(self, outputs: list[Tensor]) -> Tensor:
-        """M tensors (N,C,h,w) → (N,C,1,M), which sum to 1 over M."""
-        scores = [dense(self.statistic(x)) for dense, x in zip(self.dense, outputs, strict=True)]
-        joined = torch.cat(scores, 3)  # (N,C,1,M)
-        # rank 3 with the softmax last: XNNPACK computes a rank-4 softmax wrongly
-        ranked = joined.reshape(joined.shape[0], joined.shape[1], joined.shape[3])
-        return torch.softmax(ranked, -1).reshape(joined.shape)
 
 
 class LastFeature(nn.Module):
@@ -144,7 +140,7 @@ class LFFN(nn.Module):
         self.scale = scale
         self.head = nn.Conv2d(3, features, 3, padding=1, bias=False)
         self.body = nn.ModuleList(FusionModule(features, blocks, build) for _ in range(modules))
-        self.fusion: nn.Module = SoftmaxFusion(features, modules) if fusion else LastFeature()
+        self.fusion = SoftmaxFusion(features, modules) if fusion else LastFeature()
         self.post = nn.Conv2d(features, features, 1, bias=False)
         self.up = upsampler(features, scale)
         self.last = nn.Conv2d(features, 3, 1, bias=False)
@@ -153,19 +149,19 @@ class LFFN(nn.Module):
         if not depthwise:
             _calm(self.body)
 
-    def trunk(self, lr: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(N,3,h,w) → the head's features M0 and every module's output, all (N,C,h,w)."""
+    def trunk(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """(N,3,h,w) → the head's features M0 and the fused R, both (N,C,h,w)."""
         m0 = self.head(lr - self.centre)
         x, outputs = m0, []
         for module in self.body:
             x = module(x)
             outputs.append(x)
-        return m0, outputs
+        return m0, self.fusion(outputs)
 
     def forward(self, lr: Tensor) -> Tensor:
         """The paper's Eq. 1 to 4."""
-        m0, outputs = self.trunk(lr)
-        return self.last(self.up(self.post(self.fusion(outputs)) + m0)) + self.centre
+        m0, fused = self.trunk(lr)
+        return self.last(self.up(self.post(fused) + m0)) + self.centre
 
 
 def _initialise(module: nn.Module) -> None:

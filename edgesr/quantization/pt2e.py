@@ -20,7 +20,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt
 from edgesr.checkpoint import Checkpoint, load_strict
 from edgesr.models import create_model
 from edgesr.quantization import find_scheme
-from edgesr.quantization.edge_form import edge_form, int8_form
+from edgesr.quantization.edge_form import edge_form
 from edgesr.quantization.quantizer import WEIGHTED, SuperResolutionQuantizer
 from edgesr.quantization.scheme import Scheme
 
@@ -36,7 +36,7 @@ def prepare(
     Its parameters start as the network's, in channels of like range if LR `images` (N,3,h,w) are
     there to see the ranges by. Its own ranges are empty until it has seen images.
     """
-    edge = int8_form(model, lr_shape[2:], images)
+    edge = edge_form(model, lr_shape[2:], images)
     graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
     constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()

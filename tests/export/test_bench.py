@@ -33,7 +33,9 @@ def lowerings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The roles of the forms that were lowered, as they come; each is one that takes a second."""
     roles: list[str] = []
 
-    def recorded(role: str, model: str, scale: int, size: tuple[int, int]) -> ExportedProgram:
+    def recorded(
+        role: str, model: str, scale: int, size: tuple[int, int], scheme: str
+    ) -> ExportedProgram:
         roles.append(role)
         return torch.export.export(nn.Conv2d(3, 3, 1), (torch.rand(1, 3, *size),))
 

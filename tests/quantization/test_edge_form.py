@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesr.models import MODELS, create_model
-from edgesr.models.blocks import BSConv, ChannelShuffle, GlobalStatistic
-from edgesr.models.lffn import LFFN, FusionModule, ResidualBlock, SoftmaxFusion, SpindleBlock
+from edgesr.models.blocks import BSConv, ChannelShuffle
+from edgesr.models.lffn import LFFN, FusionModule, ResidualBlock, SpindleBlock
 from edgesr.models.maffsrn import MAFFSRN, FusionGroup, Tail
 from edgesr.models.mlrn import MLRN
 from edgesr.models.msfin import MSFIN
 from edgesr.models.osffnet import OSFFNet, Perceptron
-from edgesr.quantization.edge_form import edge_form, folding, int8_form, parts
+from edgesr.quantization.edge_form import edge_form, folding, parts
 from edgesr.quantization.edge_form.equalize import channel_ranges
-from edgesr.quantization.edge_form.fusion import FixedFusion, fix_fusion
 from edgesr.quantization.edge_form.lffn import EdgeLFFN, MergedPaths, MergedSpindle
 from edgesr.quantization.edge_form.maffsrn import BicubicSkip, fold_group, fold_tail
 from edgesr.quantization.edge_form.osffnet import EdgePerceptron, dense_head, folded_norm
@@ -99,29 +98,6 @@ def test_what_is_trained_does_not_depend_on_the_size(name: str) -> None:
     model = create_model(name, scale=4)
     small, large = (edge_form(model, size).state_dict() for size in ((16, 16), (40, 28)))
     assert {k: v.shape for k, v in small.items()} == {k: v.shape for k, v in large.items()}
-
-
-@torch.no_grad()
-def test_fixed_fusion_is_the_mean_over_images() -> None:
-    """Fixed on one image, LFFN computes on it what it did; nothing in it looks at whole images."""
-    model, images = shaken(LFFN(2, modules=3, blocks=2, features=12)), torch.rand(3, 3, 9, 8)
-    assert isinstance(model, LFFN)
-    assert isinstance(model.fusion, SoftmaxFusion)
-    fixed = copy.deepcopy(model)
-    fix_fusion(fixed, images[:1])
-    assert_equal_relative(fixed(images[:1]), model(images[:1]))
-    assert not any(isinstance(module, GlobalStatistic) for module in fixed.modules())
-    weights = [model.fusion.weights(model.trunk(image[None])[1]) for image in images]
-    fixed = copy.deepcopy(model)
-    fix_fusion(fixed, images)
-    assert isinstance(fixed.fusion, FixedFusion)
-    assert_equal_relative(torch.cat(list(fixed.fusion.factors), 3), torch.cat(weights).mean(0, True))
-
-
-def test_int8_form_without_images_takes_the_tensors_of_one_with(small: str) -> None:
-    model = create_model(small, scale=2)
-    empty = int8_form(model, (16, 20))
-    empty.load_state_dict(int8_form(model, (16, 20), torch.rand(1, 3, 16, 20)).state_dict())
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -22,7 +22,7 @@ from edgesr.errors import UserError
 from edgesr.metrics import evaluate
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
-from edgesr.quantization.edge_form import int8_form
+from edgesr.quantization.edge_form import edge_form
 from edgesr.quantization.fake_quantizers import fake_quantizers
 from edgesr.quantization.sensitivity import Effect, Probe, Sensitivity, measure
 from recipes import sensitivity
@@ -120,7 +120,7 @@ def test_a_module_with_more_than_half_of_all_is_taken_apart(qat: Checkpoint) -> 
 @torch.no_grad()
 def test_all_off_is_the_float_edge_form(model: nn.Module, qat: Checkpoint) -> None:
     probe = probed(qat)
-    edge = int8_form(model, (PATCH, PATCH))  # which qat was prepared without images to fit it to, too
+    edge = edge_form(model, (PATCH, PATCH))
     expected = torch.cat([edge(image) for image in probe.lr.split(1)]).clamp(0, 1)
     assert (probe.reference - expected).abs().max() == 0.0
     assert probe.effect([]) == Effect(0.0, 0.0)

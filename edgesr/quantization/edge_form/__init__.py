@@ -16,7 +16,6 @@ from edgesr.models.mlrn import MLRN
 from edgesr.models.msfin import MSFIN
 from edgesr.models.osffnet import OSFFNet
 from edgesr.quantization.edge_form.folding import unfold_transposed
-from edgesr.quantization.edge_form.fusion import fix_fusion
 from edgesr.quantization.edge_form.lffn import EdgeLFFN
 from edgesr.quantization.edge_form.maffsrn import EdgeMAFFSRN
 from edgesr.quantization.edge_form.mlrn import EdgeMLRN
@@ -42,28 +41,16 @@ class Equalizable(Protocol):
         """Scale channels, exactly, by their ranges on LR (N,3,h,w)."""
 
 
-def edge_form(model: nn.Module, size: Size) -> nn.Module:
+def edge_form(model: nn.Module, size: Size, images: Tensor | None = None) -> nn.Module:
     """A rewritten copy of `model`, in eval mode; it computes what `model` computes at that LR size.
 
-    Only what is enlarged inside a network depends on the size, and nothing that is trained does.
+    Only what is enlarged inside a network depends on the size, and nothing that is trained does. With
+    LR `images` (N,3,h,w) of that size to see ranges by, a form that can has its channels equalized.
     """
     model = copy.deepcopy(model).eval()
     form = FORMS.get(type(model))
     edge = model if form is None else form(model, size)
     unfold_transposed(edge)
-    return edge.eval()
-
-
-def int8_form(model: nn.Module, size: Size, images: Tensor | None = None) -> nn.Module:
-    """The edge form with what int8 wants besides: LFFN's fusion fixed, channels of like range.
-
-    Both are read off LR `images` (N,3,h,w) of that size. Without them the form is the same and its
-    tensors are not to be used: it is one for a checkpoint to be loaded into.
-    """
-    model = copy.deepcopy(model).eval()
-    if isinstance(model, LFFN):
-        fix_fusion(model, images)
-    edge = edge_form(model, size)
     if images is not None and isinstance(edge, Equalizable):
         edge.equalize(images)
-    return edge
+    return edge.eval()
