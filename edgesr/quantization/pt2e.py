@@ -121,7 +121,24 @@ def convert(graph: GraphModule, *, fold_weights: bool) -> GraphModule:
     """Fake quantizers → quantize and dequantize operators. ExecuTorch and Core ML want the weights
     folded to int8, LiteRT wants them float with their quantize operators. `graph` is left as it is.
     """
-    return convert_pt2e(copy.deepcopy(graph), fold_quantize=fold_weights)
+    converted = convert_pt2e(copy.deepcopy(graph), fold_quantize=fold_weights)
+    _dequantize_per_reader(converted)
+    return converted
+
+
+def _dequantize_per_reader(graph: GraphModule) -> None:
+    """Give every reader of an int8 value a dequantize operator of its own.
+
+    ExecuTorch 1.5.1 fuses one with the operator that reads it. Where two share it and one of them is
+    computed in float, the other's fusion leaves it with int8 (a .pte that does not load).
+    """
+    for node in list(graph.graph.nodes):
+        if node.target is torch.ops.quantized_decomposed.dequantize_per_tensor.default:
+            for reader in list(node.users)[1:]:
+                with graph.graph.inserting_after(node):
+                    own = graph.graph.node_copy(node)
+                reader.replace_input_with(node, own)
+    graph.recompile()
 
 
 def quantized_program(

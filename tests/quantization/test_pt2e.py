@@ -13,8 +13,9 @@ from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import create_model
 from edgesr.quantization import SCHEMES, Scheme, find_scheme, pt2e
-from edgesr.quantization.annotations import is_float
-from edgesr.quantization.edge_form.parts import FloatIsland, Repeat
+from edgesr.quantization.annotations import is_float, is_inside
+from edgesr.quantization.edge_form.parts import FloatIsland, Precise, Repeat
+from edgesr.quantization.quantizer import SUMS
 
 PATCH = (2, 3, 16, 16)
 
@@ -63,6 +64,21 @@ def test_every_tensor_has_a_quantizer(case: tuple[str, str, GraphModule, Tensor]
         for source in set(node.all_input_nodes) - set(bias):
             slope = operator == "aten.prelu.default" and source is node.args[1]
             assert slope or "dequantize" in str(source.target), (operator, source)
+
+
+def test_every_reader_dequantizes_for_itself(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    nodes = pt2e.convert(case[2], fold_weights=True).graph.nodes
+    found = [n for n in nodes if str(n.target) == "quantized_decomposed.dequantize_per_tensor.default"]
+    assert found
+    assert all(len(node.users) == 1 for node in found)
+
+
+def test_only_a_precise_scheme_keeps_sums_float(case: tuple[str, str, GraphModule, Tensor]) -> None:
+    sums = [node for node in case[2].graph.nodes if node.target in SUMS]
+    if not SCHEMES[case[1]].precise:
+        sums = [node for node in sums if not is_inside(node, FloatIsland) or is_inside(node, Precise)]
+    assert sums
+    assert all(is_float(node) == SCHEMES[case[1]].precise for node in sums)
 
 
 def test_biases_are_on_the_grid_of_integer_kernels(
