@@ -20,8 +20,9 @@ from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
 from edgesr.provenance import commit, processor, versions
-from edgesr.quantization import SCHEMES, find_scheme
+from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme
 from export import contenders
+from export.command import parse_size
 from export.contenders import Entry
 from export.profile import Kind, profile
 from export.timings import Result, Timing, print_profile, print_table
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", metavar="NAME", help=f"networks to time: {', '.join(NETWORKS)}")
     add("--scale", type=int, help=f"with --model: 2, 3 or 4 (default {DEFAULT_SCALE})")
     add("--size", help=f"with --model: LR height x width (default {SIZE})")
-    add("--scheme", metavar="NAME", help=f"with --model: {', '.join(SCHEMES)} (default w8a8)")
+    add(
+        "--scheme", metavar="NAME", help=f"with --model: {', '.join(SCHEMES)} (default {DEFAULT_SCHEME})"
+    )
     add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
     add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
     add("--runs", type=int, default=20, help="of each contender (default %(default)s)")
@@ -142,10 +145,11 @@ def _artifacts(args: argparse.Namespace) -> list[Entry]:
 
 def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:
     """Lower every form of every network that is named."""
-    scale, size, out = chosen_scale(args.scale), _size(args.size or SIZE), args.out or OUT
+    scale, out = chosen_scale(args.scale), args.out or OUT
+    size = parse_size("--size", args.size or SIZE, SIZE)
     for name in args.model:
         _require(name, scale, size)
-    scheme = find_scheme(args.scheme or "w8a8").name
+    scheme = find_scheme(args.scheme or DEFAULT_SCHEME).name
     total = len(contenders.LOWERED) * len(args.model)
     print(f"lowering {total} files to {out}; a minute or several each", file=sys.stderr)
     with cli.Progress(total, "lowering", "file") as bar:
@@ -161,13 +165,6 @@ def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:
             )
             for name in args.model
         ]
-
-
-def _size(text: str) -> tuple[int, int]:
-    parts = text.split("x")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
-        raise UserError(f"--size {text!r} is not HEIGHTxWIDTH in LR pixels, as in {SIZE}.")
-    return int(parts[0]), int(parts[1])
 
 
 def _require(name: str, scale: int, size: tuple[int, int]) -> None:

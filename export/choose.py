@@ -7,6 +7,7 @@ from edgesr import weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import chosen_scale, find_trainable
+from edgesr.quantization import DEFAULT_SCHEME
 
 RUNS = Path("runs")
 BUNDLED = ("msfin-s", 4)
@@ -27,7 +28,7 @@ def choose_checkpoint(
         raise UserError("--scale and --scheme choose among a network's checkpoints: give --model too.")
     quantized = scheme != FP32
     runs = _newest_run(model, scale) if quantized else None
-    wanted = (model or BUNDLED[0], scale or BUNDLED[1], scheme or "w8a8")
+    wanted = (model or BUNDLED[0], scale or BUNDLED[1], scheme or DEFAULT_SCHEME)
     found = runs or weights.find(wanted[0], wanted[1], wanted[2] if quantized else None)
     if found is None:
         verb = "qat" if quantized else "train"

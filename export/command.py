@@ -6,10 +6,12 @@ from pathlib import Path
 from edgesr import checkpoint as checkpoints
 from edgesr.engines import ARTIFACTS
 from edgesr.errors import UserError
-from edgesr.quantization import SCHEMES
+from edgesr.quantization import DEFAULT_SCHEME, SCHEMES
 from export.choose import FP32, choose_checkpoint
 from export.pipeline import Request, export
 from export.target import Target
+
+TILE = "64x64"
 
 
 def main(target: Target) -> None:
@@ -17,7 +19,14 @@ def main(target: Target) -> None:
     args = _parser(target.NAME).parse_args()
     checkpoint = choose_checkpoint(args.checkpoint, args.model, args.scale, args.scheme)
     reference = checkpoints.load(args.float_checkpoint) if args.float_checkpoint else None
-    request = Request(checkpoint, _tile(args.tile), args.overlap, args.out, args.benchmark, reference)
+    request = Request(
+        checkpoint,
+        parse_size("--tile", args.tile, TILE),
+        args.overlap,
+        args.out,
+        args.benchmark,
+        reference,
+    )
     export(target, request, say=print)
 
 
@@ -32,8 +41,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, help="a checkpoint of recipes.qat or recipes.train")
     add("--model", help="export this network's newest QAT run, else its bundled weights")
     add("--scale", type=int, help="with --model: 2, 3 or 4 (default 4)")
-    add("--scheme", choices=[*SCHEMES, FP32], help="with --model (default w8a8)")
-    add("--tile", default="64x64", help="LR height x width of the one input (default %(default)s)")
+    add("--scheme", choices=[*SCHEMES, FP32], help=f"with --model (default {DEFAULT_SCHEME})")
+    add("--tile", default=TILE, help="LR height x width of the one input (default %(default)s)")
     add(
         "--overlap",
         type=int,
@@ -57,8 +66,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _tile(text: str) -> tuple[int, int]:
+def parse_size(option: str, text: str, example: str) -> tuple[int, int]:
+    """HEIGHTxWIDTH as two numbers. UserError names the option and gives the example."""
     parts = text.split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
-        raise UserError(f"--tile {text!r} is not HEIGHTxWIDTH in LR pixels, as in 64x64.")
+        raise UserError(f"{option} {text!r} is not HEIGHTxWIDTH in LR pixels, as in {example}.")
     return int(parts[0]), int(parts[1])

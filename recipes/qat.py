@@ -15,7 +15,7 @@ from edgesr import checkpoint, cli, weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import chosen_scale, create_model, find_model, find_trainable
-from edgesr.quantization import SCHEMES, find_scheme, pt2e
+from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.tiling import upscale_tiled
 from recipes.fit import Batches, fit, use_device
 from recipes.images import held_out_psnr, load_images, random_patches
@@ -74,7 +74,9 @@ def parse() -> argparse.Namespace:
     """The command line's options; None where one is not given."""
     steps = f"{DRAWN_QAT['steps']} without --data, else the table's in recipes/settings.py"
     parser = options("qat", __doc__, init="the bundled weights", steps=steps)
-    parser.add_argument("--scheme", metavar="NAME", help=f"{', '.join(SCHEMES)} (default w8a8)")
+    parser.add_argument(
+        "--scheme", metavar="NAME", help=f"{', '.join(SCHEMES)} (default {DEFAULT_SCHEME})"
+    )
     return parser.parse_args()
 
 
@@ -83,7 +85,7 @@ def planned_qat(args: argparse.Namespace) -> Plan:
     if args.model is None:
         raise UserError("Give --model NAME, or --resume RUN to continue a run.")
     find_trainable(args.model)
-    scheme = find_scheme(args.scheme or "w8a8").name
+    scheme = find_scheme(args.scheme or DEFAULT_SCHEME).name
     scale = chosen_scale(args.scale)
     init = args.init or weights.find(args.model, scale, None)
     if init is None:

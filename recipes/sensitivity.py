@@ -21,7 +21,7 @@ from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
 from edgesr.provenance import commit, versions
-from edgesr.quantization import SCHEMES, find_scheme, pt2e
+from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.quantization.sensitivity import Probe, grouped, measure
 from recipes.fit import Batches, use_device
 from recipes.images import load_images, random_patches
@@ -56,7 +56,7 @@ def main() -> None:
     args = parse()
     check(args)
     loaded = open_checkpoint(args)
-    scheme = loaded.scheme or find_scheme(args.scheme or "w8a8").name
+    scheme = loaded.scheme or find_scheme(args.scheme or DEFAULT_SCHEME).name
     threads = torch.get_num_threads() if args.threads is None else args.threads
     probe = prepared(loaded, scheme, args, use_device(args.device, threads))
     title = f"{loaded.model} x{loaded.scale} {scheme}"
@@ -88,7 +88,11 @@ def parse() -> argparse.Namespace:
     add("--scale", type=int, help=f"of --model: 2, 3 or 4 (default {DEFAULT_SCALE})")
     add("--data", type=Path, nargs="+", default=[], metavar="DIR", help="images (default: drawn ones)")
     add("--holdout", type=int, default=HOLDOUT, help=f"as given to recipes.qat (default {HOLDOUT})")
-    add("--scheme", metavar="NAME", help=f"of a float checkpoint: {', '.join(SCHEMES)} (default w8a8)")
+    add(
+        "--scheme",
+        metavar="NAME",
+        help=f"of a float checkpoint: {', '.join(SCHEMES)} (default {DEFAULT_SCHEME})",
+    )
     add("--images", type=int, default=8, metavar="N", help="patches to measure on (default 8)")
     add("--patch", type=int, default=48, metavar="N", help="their side in LR pixels (default 48)")
     add("--without", action="store_true", help="also turn off each alone: twice the time")
@@ -117,7 +121,7 @@ def open_checkpoint(args: argparse.Namespace) -> Checkpoint:
     path = args.checkpoint
     if args.model:
         find_trainable(args.model)
-        scheme, scale = args.scheme or "w8a8", chosen_scale(args.scale)
+        scheme, scale = args.scheme or DEFAULT_SCHEME, chosen_scale(args.scale)
         path = weights.find(args.model, scale, find_scheme(scheme).name)
         if path is None:
             raise UserError(

@@ -114,11 +114,8 @@ def test_one_pixel_less_of_overlap_shows_seams() -> None:
 def test_tiles_in_multiples_equal_the_whole_in_multiples(height: int, width: int) -> None:
     lr, upscale = whole_numbers(1, 3, height, width), Convolutions(2)
     tiled = upscale_tiled(upscale, lr, scale=2, tile=(16, 12), overlap=2, multiple=4)
-    padded = F.pad(lr, (0, -width % 4, 0, -height % 4), mode="replicate")
-    for x in range(width, padded.shape[3]):  # mirrored, as NumPy's "symmetric"
-        padded[:, :, :height, x] = lr[:, :, :, 2 * width - 1 - x]
-    for y in range(height, padded.shape[2]):
-        padded[:, :, y] = padded[:, :, 2 * height - 1 - y]
+    margins = ((0, 0), (0, 0), (0, -height % 4), (0, -width % 4))
+    padded = torch.from_numpy(np.pad(lr.numpy(), margins, mode="symmetric"))
     assert torch.equal(tiled, upscale(padded)[:, :, : 2 * height, : 2 * width])
 
 

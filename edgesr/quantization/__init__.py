@@ -5,6 +5,7 @@ from edgesr.quantization.scheme import Scheme
 from edgesr.quantization.w8a8 import INT8, W8A8
 
 SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (W8A8, INT8)}
+DEFAULT_SCHEME = W8A8.name
 
 
 def find_scheme(name: str) -> Scheme:
@@ -14,4 +15,4 @@ def find_scheme(name: str) -> Scheme:
     return SCHEMES[name]
 
 
-__all__ = ["SCHEMES", "Scheme", "find_scheme"]
+__all__ = ["DEFAULT_SCHEME", "SCHEMES", "Scheme", "find_scheme"]

@@ -33,19 +33,16 @@ def is_float(node: Node) -> bool:
     return node.meta.get(FLOAT, False)
 
 
-def first_reader(source: Node) -> Node:
-    """The first of a float value's readers that is outside the islands, as the graph runs."""
-    return min(reader for reader in source.users if not is_float(reader))
-
-
 def as_read(source: Node, reader: Node) -> SharedQuantizationSpec:
     """The scale with which `reader` reads `source`."""
     return SharedQuantizationSpec((source, reader) if is_float(source) else source)
 
 
 def place_of(value: Node) -> Place:
-    """Where a value gets its scale."""
-    return (value, first_reader(value)) if is_float(value) else value
+    """Where a value gets its scale: float ones at their first reader outside the islands."""
+    if not is_float(value):
+        return value
+    return value, min(reader for reader in value.users if not is_float(reader))
 
 
 def chosen_at(place: Place) -> Place:

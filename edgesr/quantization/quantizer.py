@@ -30,7 +30,6 @@ from edgesr.quantization.annotations import (
     annotation,
     as_read,
     chosen_at,
-    first_reader,
     is_float,
     is_inside,
     order,
@@ -172,11 +171,8 @@ class SuperResolutionQuantizer(Quantizer):
         """
         if source.op == "get_attr":
             return self.scheme.activation
-        if is_float(source):
-            first = first_reader(source)
-            shared = SharedQuantizationSpec((source, first))
-            return self.scheme.activation if first is reader else shared
-        return SharedQuantizationSpec(source)
+        place = place_of(source)
+        return self.scheme.activation if place == (source, reader) else SharedQuantizationSpec(place)
 
     def _pin_output(self, model: GraphModule) -> None:
         """The image leaves on the pixel grid: found behind the operators that only move values."""

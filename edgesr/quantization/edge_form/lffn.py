@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from edgesr.models.lffn import LFFN, PATHS, FusionModule, SpindleBlock
 from edgesr.quantization.edge_form.equalize import channel_ranges, rescale, spread
 from edgesr.quantization.edge_form.folding import convolution, weight_of
-from edgesr.quantization.edge_form.parts import Island, Precise
+from edgesr.quantization.edge_form.parts import Precise, PreciseIsland
 
 TRUNK_SPREAD = 0.5
 """How far the trunk's channels are made alike: half-way (in decibels) cost the weights least."""
@@ -117,7 +117,7 @@ class EdgeLFFN(nn.Module):
         mixed, skip, bias = _compose_tail(model)
         head = weight_of(model.head)
         shift = -0.5 * head.sum((1, 2, 3))  # head(x - 0.5) = head(x) + shift, x padded with 0.5
-        self.head = Island(convolution(head, shift))
+        self.head = PreciseIsland(convolution(head, shift))
         self.body = nn.ModuleList()
         for module in model.body:
             assert isinstance(module, FusionModule)

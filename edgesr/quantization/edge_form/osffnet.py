@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from edgesr.models.blocks import BSConv, ChannelAttention, Scalar
 from edgesr.models.osffnet import Distillation, OSFFNet, Perceptron
 from edgesr.quantization.edge_form.folding import affine, bias_of, convolution, weight_of
-from edgesr.quantization.edge_form.parts import FloatIsland
+from edgesr.quantization.edge_form.parts import FloatIsland, Island
 
 
 class ChannelNorm(FloatIsland):
@@ -31,18 +31,6 @@ class ChannelNorm(FloatIsland):
         centred = x - F.conv2d(x, self.average)
         variance = F.conv2d(centred * centred, self.average)
         return centred / torch.sqrt(variance + self.eps)
-
-
-class FloatStatistic(FloatIsland):
-    """A `GlobalStatistic` computed in float."""
-
-    def __init__(self, statistic: nn.Module) -> None:
-        super().__init__()
-        self.statistic = statistic
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N,C,h,w) → (N,C,1,1)."""
-        return self.statistic(x)
 
 
 class EdgePerceptron(nn.Module):
@@ -84,7 +72,7 @@ class EdgeOSFFNet(nn.Module):
         self.fuse, self.mix, self.last, self.shuffle = model.fuse, model.mix, model.last, model.shuffle
         for module in list(self.modules()):
             if isinstance(module, ChannelAttention):  # a deviation is a small difference of large sums
-                module.statistic = FloatStatistic(module.statistic)
+                module.statistic = Island(module.statistic)
 
     def forward(self, lr: Tensor) -> Tensor:
         """LR (N,3,h,w) → SR (N,3,sh,sw)."""

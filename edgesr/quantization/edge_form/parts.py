@@ -18,7 +18,7 @@ class Precise(FloatIsland):
     """An island that int8 could compute, at a cost in accuracy: the scheme decides."""
 
 
-class Island(Precise):
+class Island(FloatIsland):
     """A module that computes in float, as it is."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -28,6 +28,10 @@ class Island(Precise):
     def forward(self, *inputs: Tensor) -> Tensor:
         """What the module makes of its inputs."""
         return self.module(*inputs)
+
+
+class PreciseIsland(Island, Precise):
+    """The same, where the scheme decides."""
 
 
 class OneHot(nn.Module):
