@@ -11,6 +11,8 @@ from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
+from export import executorch
+from export.pipeline import Request, export
 
 
 @pytest.fixture
@@ -38,11 +40,26 @@ def float_checkpoint(tiny: None, tmp_path: Path) -> Path:
 @pytest.fixture
 def qat_checkpoint(tiny: None, float_checkpoint: Path, tmp_path: Path) -> Path:
     """Calibrated on noise; its origin names the float checkpoint, as recipes.qat writes it."""
+    origin = {"init": {"file": "float", "sha256": checkpoints.load(float_checkpoint).sha256}}
+    return calibrated(origin, tmp_path / "qat")
+
+
+def calibrated(origin: dict[str, object], path: Path) -> Path:
     graph = pt2e.prepare(calmed(), find_scheme("w8a8"), (4, 3, 16, 16))
     graph.train()
     for _ in range(4):
         graph(torch.rand(4, 3, 16, 16))
     pt2e.freeze(graph, torch.rand(4, 3, 16, 16))
-    origin = {"init": {"file": "float", "sha256": checkpoints.load(float_checkpoint).sha256}}
-    checkpoint = Checkpoint("lffn-s", 2, "w8a8", graph.state_dict(), origin)
-    return checkpoints.save(checkpoint, tmp_path / "qat")
+    return checkpoints.save(Checkpoint("lffn-s", 2, "w8a8", graph.state_dict(), origin), path)
+
+
+@pytest.fixture(scope="session")
+def exported(
+    small_networks: dict[str, Callable[[int], torch.nn.Module]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A small int8 .pte with its report beside it, tile 16x20: made once, to be read and not changed."""
+    folder = tmp_path_factory.mktemp("exported")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
+        checkpoint = checkpoints.load(calibrated({}, folder / "qat"))
+        return export(executorch, Request(checkpoint, (16, 20), 4, folder, [], None), say=print)

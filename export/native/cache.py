@@ -1,0 +1,64 @@
+"""Folders that are fetched or built once and then used again, each checked before it is."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgesr.files import sha256
+
+VARIABLE = "EDGESR_CACHE"
+MANIFEST = "manifest.json"
+
+
+def root() -> Path:
+    """Where everything is kept: $EDGESR_CACHE, else edgesr in the user's cache folder."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edgesr"
+
+
+def kept(name: str, fill: Callable[[Path], None]) -> Path:
+    """The folder `name` of the cache, with exactly what `fill` put into it.
+
+    `fill` is called with an empty folder if there is none, or if a file in it is not as it was made.
+    The folder appears whole or not at all, and of several processes one makes it.
+    """
+    folder = root() / name
+    root().mkdir(parents=True, exist_ok=True)
+    with _locked(root() / f"{name}.lock"):
+        if not _is_intact(folder):
+            with TemporaryDirectory(prefix=f".{name}.", dir=root()) as temporary:
+                made = Path(temporary, "made")
+                made.mkdir()
+                fill(made)
+                (made / MANIFEST).write_text(json.dumps(_digests(made), indent=1), encoding="utf-8")
+                if folder.exists():
+                    shutil.rmtree(folder)
+                made.rename(folder)
+    return folder
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Relative path → SHA-256 of each file; links are followed, broken ones left out."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(folder)): sha256(path) for path in files}
+
+
+def _is_intact(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return manifest == _digests(folder)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

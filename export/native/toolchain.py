@@ -1,0 +1,213 @@
+"""What building and running for ARM64 takes: a cross compiler, an emulator, ExecuTorch's C++ SDK.
+
+Tools on the PATH are used if they will do. On Debian the others are fetched with apt from the mirror
+that the machine uses anyway (signatures checked by apt) and unpacked in the cache: nothing is installed
+and nobody has to be root. The SDK is inside ExecuTorch's wheel, which pip fetches as it is configured
+to, held to the checksum below.
+"""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgesr.errors import UserError
+from export.native import cache
+
+LEAST_QEMU = 10
+"""qemu 7.2 computes int8 wrongly on the CPU model `max`: up to 0.2 of full scale."""
+WHEELS = {"1.5.1": "8ee02348a3ea80ddf770822911ebf78da616b73afce0fbaaa79f23311c88c66a"}
+"""ExecuTorch version → SHA-256 of its wheel for Linux on aarch64, CPython 3.11. The C++ part is the same
+for every Python."""
+COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
+PACKAGES = {COMPILER: "g++-aarch64-linux-gnu", EMULATOR: "qemu-user"}
+BACKPORTED = {"bookworm": "bookworm-backports"}
+"""Debian release whose own qemu is too old → the suite that has a newer one."""
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+"""Of every Debian; apt takes nothing from the mirror that it does not vouch for."""
+
+
+def arm64_sdk() -> Path:
+    """The folder with `include` and `lib` of the installed ExecuTorch version, for aarch64."""
+    release = version("executorch")
+    if release not in WHEELS:
+        raise UserError(
+            f"No checksum is known for ExecuTorch {release}'s ARM64 wheel, only for "
+            f"{', '.join(WHEELS)}. Add it to WHEELS in export/native/toolchain.py."
+        )
+    return cache.kept(f"executorch-{release}-aarch64", lambda folder: _fetch_wheel(release, folder))
+
+
+def host_sdk() -> Path:
+    """The same of the ExecuTorch that Python uses here."""
+    import executorch
+
+    folder = Path(next(iter(executorch.__path__)))
+    if not (folder / "lib" / "libexecutorch.so").exists():
+        raise UserError(f"{folder} has no C++ SDK for {platform.system()}: the runner needs Linux.")
+    return folder
+
+
+def compiler() -> list[str]:
+    """The command of a C++ compiler for aarch64 Linux. UserError says what is missing."""
+    if found := shutil.which(COMPILER):
+        return [found]
+    root = _debian(COMPILER)
+    libraries = root / "usr/lib" / f"{platform.machine()}-linux-gnu"  # binutils' own
+    return ["env", f"LD_LIBRARY_PATH={libraries}", str(root / "usr/bin" / COMPILER), f"--sysroot={root}"]
+
+
+def emulator(named: Path | None = None) -> Path:
+    """qemu-user for aarch64, 10 or newer: the one named, the one on the PATH, or one fetched here.
+
+    UserError if the one named is older, or none can be had.
+    """
+    if named is not None:
+        require_version(named)
+        return named
+    found = shutil.which(EMULATOR)
+    if found and _major(Path(found)) >= LEAST_QEMU:
+        return Path(found)
+    fetched = _debian(EMULATOR) / "usr/bin" / EMULATOR
+    require_version(fetched)
+    return fetched
+
+
+def require_version(qemu: Path) -> None:
+    """UserError unless this is a qemu of a version that computes int8 rightly."""
+    major = _major(qemu)
+    if major < LEAST_QEMU:
+        raise UserError(
+            f"{qemu} is version {major} of qemu, or none at all; {LEAST_QEMU} or newer is needed: 7.2 "
+            "computes int8 wrongly on the CPU model max."
+        )
+
+
+def _major(qemu: Path) -> int:
+    """The version that a qemu reports, before its first point; 0 if it does not report one."""
+    try:
+        said = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise UserError(f"{qemu} cannot be started: {error.strerror}.") from error
+    found = re.match(r"qemu-aarch64 version (\d+)\.", said)
+    return int(found[1]) if found else 0
+
+
+def _fetch_wheel(release: str, folder: Path) -> None:
+    say(f"fetching ExecuTorch {release} for ARM64 with pip (18 MB)")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary", ":all:", "--platform", "manylinux_2_28_aarch64"]
+    command += ["--python-version", "3.11", "--require-hashes"]
+    with TemporaryDirectory() as temporary:
+        wanted = Path(temporary, "requirements.txt")
+        wanted.write_text(f"executorch=={release} --hash=sha256:{WHEELS[release]}\n")
+        _run([*command, "--dest", temporary, "--requirement", str(wanted)], "pip could not fetch it")
+        (wheel,) = Path(temporary).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            parts = ("executorch/include/", "executorch/lib/lib")
+            for name in archive.namelist():
+                if name.startswith(parts):
+                    archive.extract(name, temporary)
+        for part in ("include", "lib"):
+            shutil.move(Path(temporary, "executorch", part), folder / part)
+
+
+def _debian(tool: str) -> Path:
+    """The root of a Debian package that holds `tool`, with what it needs, unpacked in the cache."""
+    package = PACKAGES[tool]
+    lacking = [name for name in ("apt-get", "dpkg-deb", "tar") if shutil.which(name) is None]
+    facts = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
+    if facts.get("ID") != "debian" or lacking:
+        raise UserError(
+            f"Checking on ARM64 needs {tool}"
+            + (f" {LEAST_QEMU} or newer" if tool == EMULATOR else "")
+            + f" on the PATH. It is in the package {package} of Debian and Ubuntu; only on Debian is it "
+            "fetched without installing it."
+        )
+    release = facts["VERSION_CODENAME"]
+    return cache.kept(
+        f"{package}-{release}-{platform.machine()}", lambda folder: _unpack(package, release, folder)
+    )
+
+
+def _unpack(package: str, release: str, folder: Path) -> None:
+    """Download a package and those it needs that are not installed, and unpack all into `folder`."""
+    say(f"fetching Debian's {package} (about {63 if package == PACKAGES[EMULATOR] else 75} MB)")
+    with TemporaryDirectory() as temporary:
+        private, suites = Path(temporary), [release]
+        if package == PACKAGES[EMULATOR] and release in BACKPORTED:
+            suites.append(BACKPORTED[release])
+        apt = _private_apt(private, release, suites)
+        _run([*apt, "update"], "apt-get could not read the Debian mirror")
+        wanted = f"{package}/{suites[-1]}"
+        download = [*apt, "install", "--yes", "--download-only", "--no-install-recommends", wanted]
+        _run(download, f"apt-get could not fetch {wanted}")
+        for archive in sorted((private / "cache/archives").glob("*.deb")):
+            _extract(archive, folder)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """A package's files but those for other CPUs, link-time optimization and reading."""
+    unpacking = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
+    leave = ("./usr/share", "*/lto*", "*/lib*san.*")
+    tar = ["tar", "--extract", "--directory", str(folder), *(f"--exclude={p}" for p in leave)]
+    if archive.name.startswith(PACKAGES[EMULATOR]):
+        tar.append(f"./usr/bin/{EMULATOR}")
+    done = subprocess.run(tar, stdin=unpacking.stdout, capture_output=True, text=True, check=False)
+    if done.returncode or unpacking.wait():
+        raise UserError(f"{archive.name} could not be unpacked: {done.stderr.strip()}")
+
+
+def _private_apt(folder: Path, release: str, suites: Sequence[str]) -> list[str]:
+    """apt-get with lists and a cache of its own, which reads the machine's settings and changes none."""
+    for needed in ("state/lists/partial", "cache/archives/partial"):
+        (folder / needed).mkdir(parents=True)
+    sources, mirror = folder / "sources.list", _mirror(release)
+    sources.write_text("".join(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in suites))
+    options = {
+        "Dir::State": folder / "state",
+        "Dir::State::status": "/var/lib/dpkg/status",
+        "Dir::Cache": folder / "cache",
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Debug::NoLocking": "true",  # its own folders: there is nobody to lock out
+        "APT::Sandbox::User": os.environ.get("USER", "root"),
+        "Acquire::Languages": "none",
+    }
+    return [
+        "apt-get",
+        "-qq",
+        *(part for key, value in options.items() for part in ("-o", f"{key}={value}")),
+    ]
+
+
+def _mirror(release: str) -> str:
+    """Where this machine's apt gets the Debian release from."""
+    form = "$(CREATED_BY) $(COMPONENT) $(RELEASE) $(REPO_URI)"
+    said = _run(["apt-get", "indextargets", "--format", form], "apt-get could not tell its sources")
+    rows = (line.split() for line in said.splitlines())
+    found = next((row[3] for row in rows if row[:3] == ["Packages", "main", release]), None)
+    if found is None:
+        raise UserError(f"apt has no source for Debian {release} main. Add one, or install the tools.")
+    return found
+
+
+def _run(command: list[str], complaint: str) -> str:
+    """Its output. UserError with what it said if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise UserError(f"{complaint}: " + " ".join(reason))
+    return done.stdout
+
+
+def say(text: str) -> None:
+    """What takes a while, for who waits."""
+    print(text, file=sys.stderr, flush=True)

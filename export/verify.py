@@ -1,0 +1,142 @@
+"""Prove an exported file again, on this host or on emulated ARM64 CPUs.
+
+python -m export.verify artifacts/msfin-s_x4_w8a8_64x64.pte
+python -m export.verify artifacts/msfin-s_x4_w8a8_64x64.pte --arm64 --benchmark Set5 --tiles 2
+"""
+
+import argparse
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from edgesr import cli
+from edgesr.data.benchmarks import load_benchmark
+from edgesr.data.drawn import drawn_pairs
+from edgesr.data.images import find_images, read_uint8, to_tensor
+from edgesr.engines import Artifact, open_artifact
+from edgesr.errors import UserError
+from edgesr.files import sha256, write_text
+from edgesr.provenance import commit, processor, versions
+from export import arm64
+from export.native import toolchain
+from export.pte import census
+from export.recheck import recheck, report_of, same_file
+
+DESCRIPTION = """\
+Without --arm64: the file is, to the byte, the one that its report was written about; its facts and
+operators are as the report says, and it runs.
+
+With --arm64, a .pte is also run by a small C++ program, built against the same release of ExecuTorch for
+ARM64, on CPUs that qemu emulates, and compared with what Python's runtime makes of the same tiles here:
+"""
+DRAWN_IMAGES, TILES = 2, 2
+
+
+def main() -> None:
+    """Check, print, write JSON if asked. UserError if something is not as it must be."""
+    args = _parser().parse_args()
+    if not args.arm64 and (
+        given := [o for o in ("images", "benchmark", "tiles", "cpu", "qemu") if _given(args, o)]
+    ):
+        raise UserError(f"--{given[0]} says how to check on ARM64: add --arm64, or leave it away.")
+    if args.tiles is not None and args.tiles < 0:
+        raise UserError(f"--tiles {args.tiles}: 0 is all, 1 or more that many of each image.")
+    artifact = open_artifact(args.file)
+    report = report_of(args.file)
+    same_file(args.file, report)
+    failures = recheck(artifact, report)
+    content: dict[str, Any] = {"artifact": {"file": args.file.name, "sha256": sha256(args.file)}}
+    content["host"] = {"passed": not failures, "failures": failures, "device": f"host: {processor()}"}
+    if not failures:
+        print(f"{args.file.name} is the file of its report, and runs on this host")
+    if args.arm64 and not failures:
+        content["arm64"] = _on_arm64(artifact, args)
+        failures = content["arm64"]["failures"]
+    if args.json:
+        content |= {"commit": commit(), "versions": versions()}
+        write_text(args.json, json.dumps(content, indent=2) + "\n")
+    if failures:
+        raise UserError(f"{args.file} failed:" + "".join(f"\n  {failure}" for failure in failures))
+
+
+def _given(args: argparse.Namespace, option: str) -> bool:
+    return getattr(args, option) is not None
+
+
+def _parser() -> argparse.ArgumentParser:
+    listing = "".join(f"  {cpu:<14}{kernels}\n" for cpu, kernels in arm64.CPUS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m export.verify",
+        description=DESCRIPTION + listing + "What it needs is fetched once and kept in ~/.cache/edgesr "
+        "(or $EDGESR_CACHE): about 160 MB.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("file", type=Path, metavar="ARTIFACT", help="an exported file with its report beside it")
+    add(
+        "--arm64",
+        action="store_true",
+        help="run it on emulated ARM64 CPUs, too; minutes per tile of 64x64",
+    )
+    add("--images", type=Path, metavar="DIR", help="a folder of LR images (default: images drawn here)")
+    add("--benchmark", type=Path, metavar="DIR", help="the LR images of a benchmark")
+    add("--tiles", type=int, metavar="N", help=f"of each image, evenly spread; 0: all (default {TILES})")
+    add("--cpu", nargs="+", choices=list(arm64.CPUS), help="only these")
+    add(
+        "--qemu",
+        type=Path,
+        metavar="FILE",
+        help="a qemu-aarch64 of version 10 or newer (default: found)",
+    )
+    add("--json", type=Path, metavar="FILE", help="write everything that was measured there, too")
+    return parser
+
+
+def _on_arm64(artifact: Artifact, args: argparse.Namespace) -> dict[str, Any]:
+    """Every CPU's differences from the host, printed and as JSON."""
+    if artifact.path.suffix != ".pte":
+        raise UserError(f"{artifact.path.name}: only a .pte can be run on ARM64 as yet.")
+    images = list(_images(args, artifact.scale))  # a folder that cannot be read is refused first
+    qemu = toolchain.emulator(args.qemu)
+    starts = arm64.commands(qemu, args.cpu or arm64.CPUS)
+    arm64.check_emulator(starts)
+    count = TILES if args.tiles is None else args.tiles
+    tiles = arm64.tiles_of(artifact, [lr for _, lr in images], count)
+    with cli.Progress(len(tiles) * len(starts), "emulating", "tile") as bar:
+        found = arm64.compare(artifact, tiles, starts, bar.advance)
+    bound = arm64.bound_of(artifact.scheme, census(artifact.path))
+    for cpu, d in found.items():
+        verdict = "differs" if d.failures(bound) else "passed"
+        print(
+            f"{cpu:<12} {arm64.CPUS[cpu]:<13} {verdict}: {d.differing_bytes} of {d.values} bytes differ "
+            f"({100 * d.fraction:.4f} %), by {d.max_levels} levels at most; floats by {d.max_abs:.2g}; "
+            f"{d.seconds:.1f} s emulated"
+        )
+    said = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True).stdout
+    tested = {
+        "emulator": said.splitlines()[0],
+        "images": [name for name, _ in images],
+        "tiles": len(tiles),
+    }
+    return tested | arm64.to_json(found, bound)
+
+
+def _images(args: argparse.Namespace, scale: int) -> Iterator[tuple[str, Tensor]]:
+    """Name and LR (1,3,h,w) of each image to take tiles of."""
+    if args.images and args.benchmark:
+        raise UserError("Give --images or --benchmark, not both.")
+    if args.images:
+        for path in find_images(args.images):
+            yield path.name, to_tensor(read_uint8(path))
+        return
+    pairs = load_benchmark(args.benchmark, scale) if args.benchmark else drawn_pairs(scale, DRAWN_IMAGES)
+    for pair in pairs:
+        yield pair.name, to_tensor(pair.lr)
+
+
+if __name__ == "__main__":
+    cli.run(main)

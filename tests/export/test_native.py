@@ -1,0 +1,150 @@
+"""The C++ runner on this host computes what Python's runtime computes, and says why it stops."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgesr.engines import open_artifact
+from edgesr.errors import UserError
+from export.native import build, cache, runner
+from export.native.build import Bundle
+
+HALF = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[:100])"
+
+GREEDY = "import sys; tile = sys.stdin.buffer.read(49152); sys.stdout.buffer.write(tile * 5)"
+
+
+@pytest.fixture(scope="module")
+def host() -> Bundle:
+    return build.host()
+
+
+def test_host_runner_equals_pythons_runtime_to_the_byte(exported: Path, host: Bundle) -> None:
+    artifact, tiles = open_artifact(exported), torch.rand(5, 1, 3, 16, 20)
+    expected = b"".join(artifact.upscale(lr).numpy().tobytes() for lr in tiles)
+    done = subprocess.run(
+        [*host.start, exported], input=tiles.numpy().tobytes(), capture_output=True, check=True
+    )
+    assert len(done.stdout) == 5 * 4 * 3 * 32 * 40
+    assert done.stdout == expected
+
+
+def test_runner_is_an_upscaler(exported: Path, host: Bundle) -> None:
+    artifact, lr = open_artifact(exported), torch.rand(1, 3, 31, 45)
+    with runner.running(host.start, exported, artifact.scale) as upscale:
+        assert torch.equal(artifact.tiled(upscale)(lr), artifact.tiled()(lr))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "stdin", "message"),
+    [
+        (
+            "whole",
+            lambda whole: whole,
+            b"\0" * (4 * 3 * 16 * 20 + 7),
+            "ended in tile 1, after 7 of 3840",
+        ),
+        ("absent", None, b"", "loading .*absent.pte"),
+        ("empty", lambda whole: b"", b"", "loading"),
+        ("noise", lambda whole: b"\x5a" * 4096, b"", "loading"),
+        ("cut", lambda whole: whole[: len(whole) // 2], b"", "loading"),
+    ],
+)
+def test_what_stops_it(
+    exported: Path,
+    host: Bundle,
+    tmp_path: Path,
+    name: str,
+    content: Callable[[bytes], bytes] | None,
+    stdin: bytes,
+    message: str,
+) -> None:
+    path = tmp_path / f"{name}.pte"
+    if content is not None:
+        path.write_bytes(content(exported.read_bytes()))
+    done = subprocess.run([*host.start, path], input=stdin, capture_output=True, check=False)
+    assert done.returncode == 1
+    error = runner.failure(path.name, done.returncode, done.stderr.decode())
+    with pytest.raises(UserError, match=rf"{name}.pte ended with status 1: .*{message}"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--bench"], ["m.pte", "--runs", "0"], ["m.pte", "--runs"], ["m.pte", "--fast"]]
+)
+def test_wrong_arguments(host: Bundle, words: list[str]) -> None:
+    done = subprocess.run([*host.start, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("pte_runner: ")
+
+
+def test_bench_measures_each_run_and_operator(exported: Path, host: Bundle, tmp_path: Path) -> None:
+    dump = tmp_path / "run.etdp"
+    options = ["--warmup", "1", "--runs", "4", "--threads", "1", "--etdump", str(dump)]
+    found = runner.bench(host.start, exported, options)
+    assert len(found["runs_ms"]) == 4
+    assert sorted(found["runs_ms"])[1] == found["median_ms"]
+    assert max(found["runs_ms"]) == found["p90_ms"]
+    assert found["threads"] == 1
+    assert 1e6 < found["peak_rss_bytes"] < 1e9
+    assert b"Convolution" in dump.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (HALF, "status 0: it said nothing"),
+        ("import sys; sys.exit('out of memory')", "status 1: out of memory"),
+        ("import os; os.kill(os.getpid(), 11)", "killed by signal 11"),
+        (GREEDY, "wrote more"),
+    ],
+)
+def test_a_runner_that_misbehaves(tmp_path: Path, program: str, message: str) -> None:
+    def use() -> None:
+        with runner.running([sys.executable, "-c", program], tmp_path / "m.pte", 2) as upscale:
+            upscale(torch.rand(1, 3, 64, 64))
+
+    with pytest.raises(UserError, match=message):
+        use()
+
+
+@pytest.mark.parametrize("text", ["", "Segmentation fault", "{}", '{"runs_ms": 3}', "[1]"])
+def test_figures_that_are_none(text: str) -> None:
+    with pytest.raises(UserError, match="was to print its figures"):
+        runner.read_bench(text, "m.pte")
+
+
+def test_cache_makes_a_folder_once_and_again_when_it_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    made: list[Path] = []
+
+    def fill(folder: Path) -> None:
+        made.append(folder)
+        (folder / "tool").write_text("right")
+
+    for _ in range(2):
+        assert (cache.kept("tools", fill) / "tool").read_text() == "right"
+    assert len(made) == 1
+    (tmp_path / "tools" / "tool").write_text("wrong")
+    assert (cache.kept("tools", fill) / "tool").read_text() == "right"
+    assert len(made) == 2
+
+
+def test_cache_keeps_nothing_of_an_attempt_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+
+    def fill(folder: Path) -> None:
+        (folder / "tool").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.kept("tools", fill)
+    assert [path.name for path in tmp_path.iterdir()] == ["tools.lock"]
