@@ -1,7 +1,8 @@
-"""Time networks on this host: eager PyTorch against fp32 and int8 files, in turns.
+"""Time networks: on this host eager PyTorch against fp32 and int8 files, in turns; on a phone files.
 
 python -m export.bench --model lffn-s msfin-s --size 180x320 --profile
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte
+python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --device adb --json phone.json
 """
 
 import argparse
@@ -21,7 +22,7 @@ from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
 from edgesr.provenance import commit, processor, versions
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme
-from export import contenders
+from export import contenders, phone
 from export.command import parse_size
 from export.contenders import Entry
 from export.profile import Kind, profile
@@ -40,15 +41,24 @@ same by CPU time. Speed does not depend on weights, so fresh ones serve.
 Lowering takes minutes. Its files stay in --out and are used again by the same commit if it was and is
 without changes. Files that are named instead of networks are timed at their own tiles, each against its
 published network in PyTorch; an fp32 file counts as edge fp32.
+
+With --device adb files are timed on a phone instead (EXPERIMENTAL: tried with an emulated CPU, by
+nobody on a phone yet). A runner is copied to it and no app is needed; each file's SR is first compared
+with this host's, the phone may cool down for up to five minutes before each, and what it is and how warm
+it was is written into --json. --compare shows such files of other phones beside it.
 """
 NETWORKS = [name for name, row in MODELS.items() if row.learns]
 SIZE = "180x320"
+RUNS = 20
 OUT = ARTIFACTS / "bench"
 
 
 def main() -> None:
     """Lower if networks are named, run all in turns, print the table, write JSON if asked."""
     args = _parser().parse_args()
+    if args.device == "adb":
+        phone.bench(_phone_settings(args), say=lambda text: print(text, file=sys.stderr, flush=True))
+        return
     made_by = commit()  # first of all: the tree may change while this runs, the code in memory does not
     _check(args)
     _use_threads(args.threads)
@@ -108,7 +118,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
     add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
-    add("--runs", type=int, default=20, help="of each contender (default %(default)s)")
+    add("--runs", type=int, help=f"of each contender (default {RUNS}, on a phone {phone.RUNS})")
+    add("--device", choices=["host", "adb"], default="host", help="where (default %(default)s)")
+    add("--serial", help="with --device adb: which of several phones, as `adb devices` names it")
+    add(
+        "--compare",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="with --device adb: --json files of other phones, for the table",
+    )
     add("--json", type=Path, metavar="FILE", help="write everything that was measured there, too")
     add(
         "--profile",
@@ -121,16 +141,33 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot be done before anything is lowered. Raises UserError."""
+    if args.serial or args.compare:
+        raise UserError("--serial and --compare are for phones: add --device adb.")
     if bool(args.files) == bool(args.model):
         raise UserError("Name networks with --model NAME …, or exported files, and not both.")
     given = [name for name in ("scale", "size", "scheme", "out") if getattr(args, name) is not None]
     if args.files and given:
         raise UserError(f"An exported file has its own scale, size and scheme: leave --{given[0]} away.")
+    args.runs = RUNS if args.runs is None else args.runs
     if args.runs < 1:
-        raise UserError(f"--runs {args.runs}: at least 1 is needed; 20 is the default.")
+        raise UserError(f"--runs {args.runs}: at least 1 is needed; {RUNS} is the default.")
     cores = os.cpu_count() or 1
     if not 1 <= args.threads <= cores:
         raise UserError(f"--threads {args.threads}: this machine takes 1 to {cores}.")
+
+
+def _phone_settings(args: argparse.Namespace) -> phone.Settings:
+    """UserError for what a phone cannot be asked."""
+    if not args.files or args.model:
+        raise UserError("A phone times exported files and lowers nothing: name them, without --model.")
+    if wrong := [path for path in args.files if path.suffix != ".pte"]:
+        raise UserError(f"{wrong[0]}: only a .pte can be run on a phone as yet.")
+    args.runs = phone.RUNS if args.runs is None else args.runs
+    if args.runs < 1 or args.threads < 1:
+        raise UserError(f"--runs {args.runs} --threads {args.threads}: at least 1 of each is needed.")
+    return phone.Settings(
+        args.files, args.serial, args.threads, args.runs, args.profile, args.json, args.compare
+    )
 
 
 def _use_threads(count: int) -> None:

@@ -35,12 +35,17 @@ class Kind:
 
 
 def profile(path: Path, tile: tuple[int, int], runs: int) -> list[Kind]:
-    """The kinds of operators of a .pte, the longest first, from `runs` runs after one that warms up.
+    """The kinds of operators of a .pte on this host, from `runs` runs after one that warms up."""
+    return kinds(engine.trace(path, torch.rand(1, 3, *tile), runs + 1))
+
+
+def kinds(dump: bytes) -> list[Kind]:
+    """The kinds of operators in an ETDump, the longest first; its first run is left out.
 
     The last row is what a run takes besides them. Each operator counts with the least that it took,
     because whatever else the machine does can only add to that.
     """
-    events = _events(engine.trace(path, torch.rand(1, 3, *tile), runs + 1))
+    events = _events(dump)
     wholes = next(ms for name, ms in events if name == WHOLE)
     inner = [(name, ms) for name, ms in events if name != WHOLE]
     least: dict[str, list[float]] = defaultdict(list)
@@ -49,8 +54,8 @@ def profile(path: Path, tile: tuple[int, int], runs: int) -> list[Kind]:
     inside = [sum(times) for times in zip(*(ms for _, ms in inner), strict=True)]
     rest = min(whole - ms for whole, ms in zip(wholes, inside, strict=True))
     total = rest + sum(map(sum, least.values()))
-    kinds = [Kind(name, sum(ms), sum(ms) / total, len(ms)) for name, ms in least.items()]
-    return [*sorted(kinds, key=lambda kind: -kind.ms), Kind(BETWEEN, rest, rest / total, 0)]
+    found = [Kind(name, sum(ms), sum(ms) / total, len(ms)) for name, ms in least.items()]
+    return [*sorted(found, key=lambda kind: -kind.ms), Kind(BETWEEN, rest, rest / total, 0)]
 
 
 def kind_of(name: str) -> str:

@@ -6,7 +6,6 @@ and nobody has to be root. The SDK is inside ExecuTorch's wheel, which pip fetch
 to, held to the checksum below.
 """
 
-import os
 import platform
 import re
 import shutil
@@ -178,7 +177,7 @@ def _private_apt(folder: Path, release: str, suites: Sequence[str]) -> list[str]
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "/dev/null",
         "Debug::NoLocking": "true",  # its own folders: there is nobody to lock out
-        "APT::Sandbox::User": os.environ.get("USER", "root"),
+        "APT::Sandbox::User": "root",  # another could not write here
         "Acquire::Languages": "none",
     }
     return [

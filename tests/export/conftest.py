@@ -1,17 +1,21 @@
 """A network small enough to be lowered in seconds, under the name of the one it is a size of."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
+from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
 from export import executorch
+from export.native import build, toolchain
 from export.pipeline import Request, export
 
 
@@ -44,7 +48,7 @@ def qat_checkpoint(tiny: None, float_checkpoint: Path, tmp_path: Path) -> Path:
     return calibrated(origin, tmp_path / "qat")
 
 
-def calibrated(origin: dict[str, object], path: Path) -> Path:
+def calibrated(origin: dict[str, Any], path: Path) -> Path:
     graph = pt2e.prepare(calmed(), find_scheme("w8a8"), (4, 3, 16, 16))
     graph.train()
     for _ in range(4):
@@ -63,3 +67,16 @@ def exported(
         patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
         checkpoint = checkpoints.load(calibrated({}, folder / "qat"))
         return export(executorch, Request(checkpoint, (16, 20), 4, folder, [], None), say=print)
+
+
+@pytest.fixture(scope="session")
+def qemu() -> Path:
+    """The emulator, with everything fetched and built that running on ARM64 takes."""
+    try:
+        found = toolchain.emulator()
+        build.arm64()
+    except UserError as error:
+        if "EDGESR_REQUIRE_ARM64" in os.environ:
+            raise
+        pytest.skip(f"cannot run ARM64 programs: {error}")
+    return found

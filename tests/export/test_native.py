@@ -13,7 +13,7 @@ from edgesr.errors import UserError
 from export.native import build, cache, runner
 from export.native.build import Bundle
 
-HALF = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[:100])"
+HALF = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read(100))"
 
 GREEDY = "import sys; tile = sys.stdin.buffer.read(49152); sys.stdout.buffer.write(tile * 5)"
 
