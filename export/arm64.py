@@ -7,6 +7,7 @@ which takes other kernels of XNNPACK. An emulator shows what a file computes the
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +168,6 @@ def check_emulator(starts: Mapping[str, Sequence[str]]) -> None:
 
 def _integer_artifact() -> Artifact:
     """Convolutions in int8 from end to end, lowered once and kept in the cache."""
-    from importlib.metadata import version
-
     name = "integers_x2_int8_24x24.pte"
     folder = cache.kept(f"integers-{version('executorch')}", lambda made: _lower_integers(made / name))
     return open_artifact(folder / name)

@@ -103,7 +103,7 @@ def read_bench(text: str, model: str) -> dict[str, Any]:
             "runs_ms": [float(ms) for ms in measured["runs_ms"]],
         }
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        said = text.strip()[-200:] or "nothing"
+        said = " ".join(text.split())[-200:] or "nothing"
         raise UserError(
             f"The runner was to print its figures for {model} and printed: {said}"
         ) from error

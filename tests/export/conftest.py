@@ -16,6 +16,7 @@ from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
 from export import executorch
 from export.native import build, toolchain
+from export.native.build import Bundle
 from export.pipeline import Request, export
 
 
@@ -70,13 +71,23 @@ def exported(
 
 
 @pytest.fixture(scope="session")
+def host() -> Bundle:
+    """The C++ runner for this machine."""
+    return _at_hand(build.host)
+
+
+@pytest.fixture(scope="session")
 def qemu() -> Path:
     """The emulator, with everything fetched and built that running on ARM64 takes."""
+    _at_hand(build.arm64)
+    return _at_hand(toolchain.emulator)
+
+
+def _at_hand(get: Callable[[], Any]) -> Any:
+    """What `get` returns; the test is skipped where a tool is missing, unless none may be."""
     try:
-        found = toolchain.emulator()
-        build.arm64()
+        return get()
     except UserError as error:
         if "EDGESR_REQUIRE_ARM64" in os.environ:
             raise
-        pytest.skip(f"cannot run ARM64 programs: {error}")
-    return found
+        pytest.skip(f"cannot build or run it here: {error}")

@@ -24,6 +24,7 @@ from export import arm64, executorch, verify
 from export.arm64 import APPROXIMATED, EXACT, FLOAT, ROUNDED, SPREAD, Difference, bound_of
 from export.choose import FP32
 from export.native import build
+from export.native.build import Bundle
 from export.report import Census
 
 TILE = (16, 16)
@@ -109,10 +110,11 @@ def test_an_emulator_that_computes_integers_wrongly_is_refused(qemu: Path, tmp_p
         arm64.check_emulator({"max": [str(wrong), *right[1:]]})
 
 
-def test_a_runner_that_returns_the_neighbouring_tile_fails(exported: Path, tmp_path: Path) -> None:
+def test_a_runner_that_returns_the_neighbouring_tile_fails(
+    exported: Path, host: Bundle, tmp_path: Path
+) -> None:
     artifact = open_artifact(exported)
     tiles = arm64.tiles_of(artifact, [to_tensor(pair.lr) for pair in drawn_pairs(2, 1)], 3)
-    host = build.host()
     right = arm64.compare(artifact, tiles, {"host": host.start}, lambda: None)["host"]
     assert (right.differing_floats, right.values) == (0, 3 * 3 * 32 * 40)
     program = tmp_path / "neighbour.py"

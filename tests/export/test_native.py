@@ -10,17 +10,12 @@ import torch
 
 from edgesr.engines import open_artifact
 from edgesr.errors import UserError
-from export.native import build, cache, runner
+from export.native import cache, runner
 from export.native.build import Bundle
 
 HALF = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read(100))"
 
 GREEDY = "import sys; tile = sys.stdin.buffer.read(49152); sys.stdout.buffer.write(tile * 5)"
-
-
-@pytest.fixture(scope="module")
-def host() -> Bundle:
-    return build.host()
 
 
 def test_host_runner_equals_pythons_runtime_to_the_byte(exported: Path, host: Bundle) -> None:

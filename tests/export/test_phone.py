@@ -30,11 +30,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def host_as_phone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def host_as_phone(folder: Path, host: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host's runner in place of the ARM64 one: the phone's CPU is this one."""
     bundle = folder.parent / "bundle"
     bundle.mkdir()
-    shutil.copy(build.host().folder / build.NAME, bundle)
+    shutil.copy(host.folder / build.NAME, bundle)
     (bundle / build.LOADER).write_text('#!/bin/sh\nshift 2; exec "$@"\n')
     start = [f"./{build.LOADER}", "--library-path", ".", f"./{build.NAME}"]
     monkeypatch.setattr(build, "arm64", lambda: Bundle(bundle, start))
