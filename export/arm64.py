@@ -36,6 +36,8 @@ CPUS = {
 APPROXIMATED = {"Sigmoid", "StaticResizeBilinear2D"}
 """Float operators for which XNNPACK has another formula per instruction set. All other kernels of ours
 are equal to the last bit on ARM64 and x86-64 (DECISIONS.md)."""
+MOVING = {"StaticReshape", "StaticTranspose"}
+"""What pixel shuffle is made of: it computes nothing."""
 
 Tiles = list[tuple[Tensor, Tensor]]
 """LR tiles, and the SR that the host makes of each."""
@@ -67,7 +69,7 @@ def bound_of(scheme: str, census: Census) -> Bound:
     """
     if scheme == FP32:
         return FLOAT
-    if not census.float_ops and not census.ops_outside:
+    if not set(census.float_ops) - MOVING and not census.ops_outside:
         return EXACT
     return SPREAD if APPROXIMATED & set(census.float_ops) else ROUNDED
 

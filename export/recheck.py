@@ -16,7 +16,9 @@ from export.pte import census
 
 
 def report_of(path: Path) -> dict[str, Any]:
-    """The report beside an artifact. UserError if there is none or it cannot be read."""
+    """The report beside an artifact. UserError if either is missing or it cannot be read."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Check the path.")
     report = path.with_name(f"{path.name}.report.json")
     try:
         content = json.loads(report.read_text(encoding="utf-8"))

@@ -34,20 +34,20 @@ With --arm64, a .pte is also run by a small C++ program, built against the same 
 ARM64, on CPUs that qemu emulates, and compared with what Python's runtime makes of the same tiles here:
 """
 DRAWN_IMAGES, TILES = 2, 2
+ARM64_OPTIONS = ("images", "benchmark", "tiles", "cpu", "qemu")
 
 
 def main() -> None:
     """Check, print, write JSON if asked. UserError if something is not as it must be."""
     args = _parser().parse_args()
-    if not args.arm64 and (
-        given := [o for o in ("images", "benchmark", "tiles", "cpu", "qemu") if _given(args, o)]
-    ):
+    given = [option for option in ARM64_OPTIONS if getattr(args, option) is not None]
+    if given and not args.arm64:
         raise UserError(f"--{given[0]} says how to check on ARM64: add --arm64, or leave it away.")
     if args.tiles is not None and args.tiles < 0:
         raise UserError(f"--tiles {args.tiles}: 0 is all, 1 or more that many of each image.")
-    artifact = open_artifact(args.file)
     report = report_of(args.file)
-    same_file(args.file, report)
+    same_file(args.file, report)  # before it is opened: a damaged file may open, or fail anyhow
+    artifact = open_artifact(args.file)
     failures = recheck(artifact, report)
     content: dict[str, Any] = {"artifact": {"file": args.file.name, "sha256": sha256(args.file)}}
     content["host"] = {"passed": not failures, "failures": failures, "device": f"host: {processor()}"}
@@ -61,10 +61,6 @@ def main() -> None:
         write_text(args.json, json.dumps(content, indent=2) + "\n")
     if failures:
         raise UserError(f"{args.file} failed:" + "".join(f"\n  {failure}" for failure in failures))
-
-
-def _given(args: argparse.Namespace, option: str) -> bool:
-    return getattr(args, option) is not None
 
 
 def _parser() -> argparse.ArgumentParser:

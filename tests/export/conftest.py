@@ -14,7 +14,7 @@ from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
-from export import executorch
+from export import executorch, pipeline
 from export.native import build, toolchain
 from export.native.build import Bundle
 from export.pipeline import Request, export
@@ -66,6 +66,7 @@ def exported(
     folder = tmp_path_factory.mktemp("exported")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
+        patch.setattr(pipeline, "peak_rss", lambda path: None)  # takes a process of its own
         checkpoint = checkpoints.load(calibrated({}, folder / "qat"))
         return export(executorch, Request(checkpoint, (16, 20), 4, folder, [], None), say=print)
 

@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,7 +131,8 @@ def test_a_warm_phone_is_left_to_cool(
 ) -> None:
     monkeypatch.setenv("FAKE_FAULT", "hot")
     slept: list[float] = []
-    monkeypatch.setattr(phone.time, "sleep", slept.append)
+    clock = SimpleNamespace(sleep=slept.append, monotonic=time.monotonic)
+    monkeypatch.setattr(phone, "time", clock)
     out = folder.parent / "out.json"
     run(monkeypatch, exported, "--json", out)
     (row,) = json.loads(out.read_text())["networks"]
