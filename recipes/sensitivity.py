@@ -16,7 +16,7 @@ from torch import Tensor
 from edgesr import checkpoint, cli, weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import Pair
-from edgesr.data.pairs import PairedImages
+from edgesr.data.patches import PairedImages
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable

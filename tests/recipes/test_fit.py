@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesr.data.drawn import drawn_images
-from edgesr.data.pairs import PairedImages
+from edgesr.data.patches import PairedImages
 from edgesr.errors import UserError
 from edgesr.models import create_model
 from recipes import fit as fitting
