@@ -28,7 +28,8 @@ from recipes.images import load_images, random_patches
 from recipes.plan import HOLDOUT
 from recipes.qat import EQUALIZATION_BATCHES, calibrate
 from recipes.sensitivity_report import check_plot, draw, print_groups, print_singles, to_json
-from recipes.settings import DRAWN_QAT, QAT, SMALLEST_PATCH
+from recipes.papers import DRAWN_QAT, QAT
+from recipes.settings import SMALLEST_PATCH
 
 DESCRIPTION = """\
 Turns the quantizers of a network on one by one, all others off, and prints what each does to SR.
