@@ -1,12 +1,13 @@
 """How fast training goes, and what holds it up: python -m recipes.bench_training
 
-Trains one network with images from our store and with a plain DataLoader, whose worker processes decode an HR
-and an LR PNG for every patch, in turns and in one process. Prints steps per second of both, of their input
-alone and of the network alone, and how much of a step is not the network. On a GPU also the floating point
-operations per second, beside what the same card does in one large product, and its memory's bandwidth.
+Trains one network with images from our store and with a plain DataLoader, whose worker processes decode
+an HR and an LR PNG for every patch, in turns and in one process. Prints steps per second of both, of
+their input alone and of the network alone, and how much of a step is not the network. On a GPU also the
+floating point operations per second, beside what the same card does in one large product, and its
+memory's bandwidth.
 
-The plain loader is spared what it could be blamed for: its LR files lie ready, workers crop before anything
-travels, and patches travel as bytes.
+The plain loader is spared what it could be blamed for: its LR files lie ready, workers crop before
+anything travels, and patches travel as bytes.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +80,16 @@ def main() -> None:
     find_trainable(args.model)
     threads = args.threads or torch.get_num_threads()
     device = use_device(args.device, threads)
-    settings = RECIPES[args.model].settings(args.scale).changed(
-        batch=args.batch,
-        patch=args.patch,
-        precision=args.precision,
-        channels_last=args.channels_last or None,
-        compile=args.compile,
+    settings = (
+        RECIPES[args.model]
+        .settings(args.scale)
+        .changed(
+            batch=args.batch,
+            patch=args.patch,
+            precision=args.precision,
+            channels_last=args.channels_last or None,
+            compile=args.compile,
+        )
     )
     with tempfile.TemporaryDirectory() as name:
         folder = prepared(Path(name), args)
@@ -165,9 +171,7 @@ def measured(
         patches = DecodedEveryTime(
             folder, args.scale, settings.patch, settings.batch * (count + 1 + 2 * args.workers)
         )
-        return iter(
-            DataLoader(patches, settings.batch, num_workers=args.workers, pin_memory=pin)
-        )
+        return iter(DataLoader(patches, settings.batch, num_workers=args.workers, pin_memory=pin))
 
     lr, hr = (patches.to(device) for patches in batches(0))
     train = lambda lr, hr: step(lr, hr, settings.lr)  # noqa: E731
@@ -189,7 +193,7 @@ def measured(
     found: dict[str, Any] = {
         "model": args.model,
         "scale": args.scale,
-        "settings": {name: getattr(settings, name) for name in ("batch", "patch", "precision", "compile")},
+        "settings": asdict(settings),
         "images": len(images),
         "making the store": stored,
         "seconds": seconds,
@@ -220,7 +224,7 @@ def _finish(device: torch.device) -> None:
 
 
 def limits(device: torch.device, settings: Settings) -> dict[str, float]:
-    """What this card does at best: operations in one large product, bytes in one large copy, a second."""
+    """A second of this card at best: operations in one large product, bytes in one large copy."""
     side, times = 8192, 10
     kind = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
     factor = torch.randn(side, side, device=device, dtype=kind)
@@ -252,19 +256,22 @@ def report(found: dict[str, Any]) -> str:
         f"{found['model']} x{found['scale']}, {settings['batch']} patches {settings['patch']}x"
         f"{settings['patch']}, {settings['precision']}, compile {settings['compile']}, on "
         f"{found['gpu'] or found['host']}, CPU threads {found['threads']}, DataLoader workers "
-        f"{found['workers']}; the store of {found['images']} images took {found['making the store']:.1f} s",
+        f"{found['workers']}; the store of {found['images']} images took "
+        f"{found['making the store']:.1f} s",
         f"{'':<16}{'steps/s':>10}{'ms a step':>12}   fastest and slowest turn",
     ]
     for name, seconds in median.items():
         low, high = spread[name]
         lines.append(
-            f"{name:<16}{1 / seconds:>10.2f}{1e3 * seconds:>12.2f}   {1e3 * low:.2f} to {1e3 * high:.2f} ms"
+            f"{name:<16}{1 / seconds:>10.2f}{1e3 * seconds:>12.2f}   "
+            f"{1e3 * low:.2f} to {1e3 * high:.2f} ms"
         )
     for name in ("ours", "plain"):
         share = max(1 - median["network"] / median[name], 0)
         lines.append(f"of a step of {name}, {share:.1%} is not the network")
-    lines.append(f"ours is {median['plain'] / median['ours']:.2f} times as fast as plain; its input alone "
-                 f"{median['input of plain'] / median['input of ours']:.1f} times")
+    times = median["plain"] / median["ours"]
+    alone = median["input of plain"] / median["input of ours"]
+    lines.append(f"ours is {times:.2f} times as fast as plain; its input alone {alone:.1f} times")
     rate = found["flop"] / median["ours"]
     if "limits" in found:
         top, width = found["limits"]["flop_per_second"], found["limits"]["bytes_per_second"]

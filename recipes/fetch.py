@@ -1,8 +1,8 @@
 """Download training images: python -m recipes.fetch div2k --out data
 
-Archives come from where the data sets' makers publish them, are checked, and are unpacked into folders that
-`--data` understands. What was stopped goes on where it stood. DIV2K is for academic use only, says its page;
-the pictures of Flickr2K belong to their photographers.
+Archives come from where the data sets' makers publish them, are checked, and are unpacked into folders
+that `--data` understands. What was stopped goes on where it stood. DIV2K is for academic use only; the
+pictures of Flickr2K belong to their photographers.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from edgesr.files import sha256, write_text
 
 BLOCK = 1 << 20
 TRIES = 5
+BROKEN_OFF = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 SECONDS = 60.0  # without a byte from the server
 
 
@@ -113,8 +114,8 @@ def fetch(archive: Archive, out: Path, *, keep: bool = False) -> None:
         if error.errno not in FULL:
             raise
         raise UserError(
-            f"{error.strerror}: {out} has no room for {archive.folder}. What was downloaded is kept; free "
-            "some space and type the same again to go on, or give another --out."
+            f"{error.strerror}: {out} has no room for {archive.folder}. What was downloaded is kept; "
+            "free some space and type the same again to go on, or give another --out."
         ) from error
     if not keep:
         file.unlink()
@@ -130,7 +131,7 @@ def download(archive: Archive, file: Path) -> None:
             break
         except urllib.error.HTTPError as error:
             raise UserError(f"{archive.url}: the server says {error.code} {error.reason}.") from error
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except BROKEN_OFF as error:
             if attempt == TRIES - 1:
                 raise UserError(
                     f"{archive.url} could not be read: {error}. What came so far is kept; type the "
@@ -177,8 +178,8 @@ def room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise UserError(
-            f"{folder} has {free / 1e9:.1f} GB free and {size / 1e9:.1f} GB are to come. Free some space, "
-            "or give another --out."
+            f"{folder} has {free / 1e9:.1f} GB free and {size / 1e9:.1f} GB are to come. Free some "
+            "space, or give another --out."
         )
 
 
@@ -195,8 +196,8 @@ def check(archive: Archive, file: Path) -> None:
         bad = file.with_name(file.name + ".bad")
         file.replace(bad)
         raise UserError(
-            f"{file.name} is not what it should be: {size:,} bytes with SHA-256 {found['sha256'][:12]}…, "
-            f"expected {expected['size']:,} with {str(expected['sha256'])[:12]}…. It is kept as {bad}; "
+            f"{file.name} is not what it should be: {size:,} bytes with SHA-256 "
+            f"{found['sha256'][:12]}…, expected {expected['size']:,} with {str(expected['sha256'])[:12]}…. It is kept as {bad}; "
             "type the same again to download it anew."
         )
 
@@ -219,7 +220,9 @@ def unpack(archive: Archive, file: Path, out: Path) -> None:
         goal.parent.mkdir(parents=True, exist_ok=True)
         unpacked.replace(goal)
     except (zipfile.BadZipFile, tarfile.TarError) as error:
-        raise UserError(f"{file} cannot be unpacked: {error}. Delete it and type the same again.") from error
+        raise UserError(
+            f"{file} cannot be unpacked: {error}. Delete it and type the same again."
+        ) from error
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
 

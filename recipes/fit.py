@@ -19,6 +19,7 @@ from threading import Event
 
 import torch
 from torch import Tensor, nn
+from torch.utils import deterministic
 
 from edgesr.cli import Progress
 from edgesr.errors import UserError
@@ -46,7 +47,7 @@ def use_device(name: str, threads: int) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only so
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing here reads memory it did not write, and filling every new tensor costs bandwidth.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", processes.local_rank())

@@ -1,8 +1,8 @@
 """The papers' recipes as data: python -m recipes.papers [--model lffn-s] [--scale 4]
 
 Loss, patch, batch, schedule, optimizer, first weights and stages of training, as each paper prints them;
-where a paper is silent, the table says what we take and from where. `recipes.train` reads its settings here,
-and both commands open with what the whole recipe costs and which scores the paper got by it.
+where a paper is silent, the table says what we take and from where. `recipes.train` reads its settings
+here, and both commands open with what the whole recipe costs and which scores the paper got by it.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Recipe:
     silent: str
     """What the paper does not say, and what we take."""
     hr_patch: int | None = None
-    """Side of an HR patch, where that is what the paper fixes: the LR patch depends on the scale then."""
+    """Side of an HR patch, where the paper fixes that: LR patches depend on the scale then."""
 
     def chain(self, scale: int) -> list[tuple[Stage, int]]:
         """The stages that lead to weights at `scale`, each with the scale that it is trained at."""
@@ -77,10 +77,12 @@ LFFN = Recipe(
             init="the result of stage 291",
         ),
     ),
-    first_weights="He's normal, truncated, as in the authors' code; dense layers PyTorch's (there: Glorot's)",
+    first_weights="He's normal, truncated, as in the authors' code; dense layers PyTorch's "
+    "(theirs: Glorot's)",
     cost="four days on a GTX 1080 Ti for the larger LFFN at x2",
-    silent="the length: the authors' code has epochs of 1,875 steps and stops below a rate of 4e-5, which "
-    "is five plateaus of 20 epochs, and four in the second stage; its norm of the gradient is cut at 5",
+    silent="the length: the authors' code has epochs of 1,875 steps and stops below a rate of 4e-5, "
+    "which is five plateaus of 20 epochs, and four in the second stage; the norm of the gradient is cut "
+    "at 5",
 )
 MSFIN = Recipe(
     source="MSFIN Sec. 3.2",
@@ -99,7 +101,8 @@ MAFFSRN = Recipe(
             Settings(1_000_000, 16, 48, 2e-4, 1.25e-5, "halving", optimizer="adamp"),
         ),
     ),
-    first_weights="PyTorch's; the factors of a group start at 1 as in the code, where the paper says 0.5",
+    first_weights="PyTorch's; the factors of a group start at 1 as in the code, where the paper "
+    "says 0.5",
     cost="silent; an RTX 2080 Ti was used",
     silent="steps of an epoch (1,000 in the authors' code) and the loss (L1 there). The paper keeps its "
     "best epoch; ours is the last",
@@ -119,8 +122,8 @@ OSFFNET = Recipe(
     ),
     first_weights="silent; PyTorch's",
     cost="silent; an RTX 3090 was used",
-    silent="whether 64x64 is LR or HR (we take LR) and how long x3 and x4 are fine-tuned from x2 (we take "
-    "the same 500,000 steps)",
+    silent="whether 64x64 is LR or HR (we take LR) and how long x3 and x4 are fine-tuned from x2 (we "
+    "take the same 500,000 steps)",
 )
 MLRN = Recipe(
     source="MLRN Sec. IV-B",

@@ -2,9 +2,9 @@
 
     torchrun --nproc-per-node 4 -m recipes.train --model lffn-s --data DIV2K
 
-Every process draws the same places for a step and trains on its own share of them; gradients are averaged.
-So a step is the same for any number of processes, but for the order of its sums. The first process alone
-prints, logs, validates and saves. Without `torchrun` all of this is the one process.
+Every process draws the same places for a step and trains on its own share of them; gradients are
+averaged. So a step is the same for any number of processes, but for the order of its sums. The first
+process alone prints, logs, validates and saves. Without `torchrun` all of this is the one process.
 """
 
 import os

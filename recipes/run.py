@@ -54,7 +54,7 @@ class Run:
     folder: Path
     config: dict[str, Any]
     has_state: bool = False
-    """Whether a state was saved when the run was opened: of several processes the first alone can look."""
+    """Whether a state was saved before the run was opened. Some processes could not look."""
 
     @property
     def state_file(self) -> Path:
@@ -136,9 +136,10 @@ class Run:
         if average is not None:
             load_strict(average, parts["average"], f"the averaged network of {self.folder}")
         slots: dict[int, dict[str, Tensor]] = {}
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
         for name, tensor in parts["optimizer"].items():
             index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = tensor
+            slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameters[int(index)])
         groups = optimizer.state_dict()["param_groups"]
         for group, steps in zip(groups, counted, strict=True):
             group |= {} if steps is None else {"step": steps}
@@ -208,6 +209,15 @@ def _read_json(path: Path, kind: type) -> Any:
     if not isinstance(content, kind) or not content:
         raise UserError(f"{path} is not a run's {path.name}. Start a new run.")
     return content
+
+
+def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """`tensor`, in memory as its parameter lies: channels-last, say, which no file keeps.
+
+    Fused optimizers walk through both at once.
+    """
+    same = tensor.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor).detach() if same else tensor
 
 
 def _read_state(path: Path) -> tuple[dict[str, Tensor], list[int | None], State]:

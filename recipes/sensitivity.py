@@ -25,10 +25,10 @@ from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.quantization.sensitivity import Probe, grouped, measure
 from recipes.fit import Batches, use_device
 from recipes.images import load_images, random_patches
+from recipes.papers import DRAWN_QAT, QAT
 from recipes.plan import HOLDOUT
 from recipes.qat import EQUALIZATION_BATCHES, calibrate
 from recipes.sensitivity_report import check_plot, draw, print_groups, print_singles, to_json
-from recipes.papers import DRAWN_QAT, QAT
 from recipes.settings import SMALLEST_PATCH
 
 DESCRIPTION = """\

@@ -68,9 +68,7 @@ class Settings:
                 raise UserError(f"{name} is {value}; it must be a number above 0.")
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
-                raise UserError(
-                    f"Unknown {name} {getattr(self, name)!r}. Known: {', '.join(known)}."
-                )
+                raise UserError(f"Unknown {name} {getattr(self, name)!r}. Known: {', '.join(known)}.")
         if self.ema is not None and not 0 < self.ema < 1:
             raise UserError(f"ema is {self.ema}; it must be between 0 and 1, such as 0.999.")
         if not self.save_every >= 0:

@@ -24,7 +24,7 @@ class Step:
         """Take a network that is on `device`. UserError for what cannot be trained as asked."""
         self.network, self.settings, self.device = network, settings, device
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        network.to(memory_format=layout)
+        network.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         self.layout = layout
         allow_tf32(settings.precision == "tf32")
         check_shares(network, settings, device)
@@ -100,6 +100,8 @@ def make_optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimi
             "AdamP is in the library pytorch-optimizer. Type: pip install 'edgesr[train]', or give "
             "--optimizer adam."
         ) from None
+    if settings.channels_last:
+        raise UserError("AdamP projects weights that lie as usual: leave --channels-last out.")
     return AdamP(network.parameters(), lr=settings.lr, foreach=True)
 
 

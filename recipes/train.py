@@ -70,7 +70,12 @@ def parse() -> argparse.Namespace:
     add("--stage", metavar="NAME", help="of the paper's recipe (python -m recipes.papers lists them)")
     add("--optimizer", metavar="NAME", help="adam or adamp (default: the paper's)")
     add("--ema", type=float, metavar="X", help="keep averaged weights, such as 0.999 (default: none)")
-    add("--accumulate", type=int, metavar="N", help="pass a step's patches in N parts, for want of memory")
+    add(
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help="pass a step's patches in N parts, for want of memory",
+    )
     add("--precision", metavar="NAME", help="float32, tf32 or bfloat16 (default float32)")
     add("--channels-last", action="store_true", default=None, help="channels side by side in memory")
     add("--compile", metavar="NAME", help="no, default or cuda-graphs: torch.compile (default no)")

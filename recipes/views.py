@@ -1,4 +1,4 @@
-"""What a run shows while it trains: log.csv always, TensorBoard and a picture where their libraries are."""
+"""What a run shows while it trains: log.csv, and TensorBoard and a picture where their libraries are."""
 
 import csv
 import time
@@ -69,7 +69,11 @@ class Views:
         with self.run.log_file.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return [
-            (float(row["step"]), float(row["loss"]), float(psnr) if (psnr := row["validation_psnr"]) else None)
+            (
+                float(row["step"]),
+                float(row["loss"]),
+                float(psnr) if (psnr := row["validation_psnr"]) else None,
+            )
             for row in rows
         ]
 

@@ -45,7 +45,7 @@ class _Place(NamedTuple):
     """An image among the stores."""
 
     store: int
-    index: int
+    number: int
 
 
 def load_training(
@@ -67,19 +67,21 @@ def load_training(
     listed = list({paths[0].parent: paths for inner in found for paths in inner}.values())
     stores = [_decoded(paths, tell) for paths in listed]
     places = {
-        path: _Place(store, index)
+        path: _Place(store, number)
         for store, paths in enumerate(listed)
-        for index, path in enumerate(paths)
+        for number, path in enumerate(paths)
     }
     sides = {path: _sides(stores, place) for path, place in places.items()}
     fit = [path for path in _shuffled(list(places)) if min(sides[path]) >= scale * patch]
     if not fit:
         raise _all_too_small(sides, scale * patch)
     trained, held = _split(fit, holdout)
-    images = {path: stores[places[path].store].image(places[path].index) for path in held}
+    images = {path: stores[places[path].store].image(places[path].number) for path in held}
     validation = [make_pair(str(path), image, scale) for path, image in images.items()]
-    small = [_shrunk(paths[0].parent, store, scale, tell) for paths, store in zip(listed, stores, strict=True)]
-    chosen = [tuple(places[path]) for path in trained]
+    small = [
+        _shrunk(paths[0].parent, store, scale, tell) for paths, store in zip(listed, stores, strict=True)
+    ]
+    chosen: list[tuple[int, int]] = [places[path] for path in trained]
     train = PairedImages.of_stores(stores, small, chosen, scale)
     return TrainingSet(train, validation, len(places) - len(fit))
 
@@ -136,7 +138,7 @@ def _store_path(folder: Path, kind: str) -> Path:
 
 
 def _sides(stores: list[Store], place: _Place) -> tuple[int, int]:
-    entry = stores[place.store].entries[place.index]
+    entry = stores[place.store].entries[place.number]
     return entry.height, entry.width
 
 

@@ -111,7 +111,7 @@ def obtain(path: Path, made_of: Any, count: int, make: Callable[[int], Image8], 
 
 
 def open_store(path: Path, made_of: Any) -> Store | None:
-    """The store at `path`, every byte of it checked; None if it is absent, damaged or of something else."""
+    """The store at `path`, every byte of it checked; None if absent, damaged or of something else."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -131,9 +131,7 @@ def open_store(path: Path, made_of: Any) -> Store | None:
     return Store(torch.from_numpy(pixels), entries, zlib.crc32(index))
 
 
-def _write(
-    file: BinaryIO, made_of: Any, count: int, make: Callable[[int], Image8], told: Told
-) -> None:
+def _write(file: BinaryIO, made_of: Any, count: int, make: Callable[[int], Image8], told: Told) -> None:
     entries, offset = [], 0
     for number, image in enumerate(_made_ahead(make, count)):
         height, width, channels = image.shape
@@ -179,7 +177,7 @@ def _read_index(file: BinaryIO, size: int) -> bytes | None:
 
 def _intact(pixels: Image8, entries: tuple[Entry, ...]) -> bool:
     def same(entry: Entry) -> bool:
-        return zlib.crc32(pixels[entry.offset :][: entry.size]) == entry.crc
+        return zlib.crc32(pixels[entry.offset :][: entry.size].data) == entry.crc
 
     with ThreadPoolExecutor() as pool:
         return len(pixels) == sum(entry.size for entry in entries) and all(pool.map(same, entries))

@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,7 +111,7 @@ cli.run(lambda: obtain(Path(sys.argv[1]), ["slow"], 20, make, lambda *_: None))
 
 
 def child(path: Path, pause: float, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return subprocess.Popen(  # pyright: ignore[reportCallIssue]
         [sys.executable, "-c", CHILD, str(path), str(pause)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
@@ -168,9 +167,7 @@ def photos(folder: Path, count: int = 4) -> None:
         Image.fromarray(np.ascontiguousarray(image(2 + index))).save(folder / f"{index}.png")
 
 
-def test_a_folder_is_decoded_again_only_if_it_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_folder_is_decoded_again_only_if_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder, seen = tmp_path / "photos", []
     monkeypatch.setenv("EDGESR_CACHE", str(tmp_path / "cache"))
     read = pairs.read_uint8

@@ -45,7 +45,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
         asked = self.headers.get("Range")
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(rest[start : start + 50_000])
             time.sleep(0.2 if self.server.slow else 0)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
 
@@ -147,7 +147,7 @@ def test_a_server_that_always_breaks_off_is_a_mistake(
 ):
     monkeypatch.setattr(fetching, "TRIES", 2)
     server.cut = [50_000, 20_000]
-    with pytest.raises(UserError, match="could not be read: .*What came so far is kept"):
+    with pytest.raises(UserError, match=r"could not be read: .*What came so far is kept"):
         fetch(archive(server), tmp_path)
     assert (tmp_path / "DIV2K_train_HR.zip.part").stat().st_size == 70_000
     fetch(archive(server), tmp_path)
@@ -208,7 +208,7 @@ def test_a_disk_that_is_too_small_is_seen_beforehand(
 ):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(UserError, match="0.0 GB free"):
+    with pytest.raises(UserError, match=r"0\.0 GB free"):
         fetch(archive(server), tmp_path)
 
 
@@ -249,7 +249,9 @@ def test_a_full_disk_keeps_what_came(server: Server, tmp_path: Path):
 
 def test_ctrl_c_keeps_what_came(server: Server, tmp_path: Path):
     server.slow = True
-    process = subprocess.Popen(child(server, tmp_path), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        child(server, tmp_path), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+    )
     part, deadline = tmp_path / "DIV2K_train_HR.zip.part", time.monotonic() + 60
     while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.01)

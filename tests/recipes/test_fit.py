@@ -20,8 +20,8 @@ from recipes import fit as fitting
 from recipes import run as runs
 from recipes.fit import Batches, fit, use_device
 from recipes.images import random_patches
-from recipes.run import Run, State
 from recipes.papers import RECIPES
+from recipes.run import Run, State
 from recipes.settings import Settings
 
 SETTINGS = Settings(

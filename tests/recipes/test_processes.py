@@ -20,8 +20,8 @@ from recipes import processes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEPS = 20
-# At LFFN's rate of 8e-4 the last bits of a sum decide more: two processes end 3e-6 apart there. In double
-# precision it is 5e-17.
+# At LFFN's rate of 8e-4 the last bits of a sum decide more: two processes end 3e-6 apart there. In
+# double precision it is 5e-17.
 SMALL = ["--model", "mlrn", "--patch", "8", "--batch", "4", "--threads", "1", "--device", "cpu"]
 SMALL += ["--holdout", "1", "--save-every", "0"]
 

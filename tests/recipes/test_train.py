@@ -200,7 +200,19 @@ def test_another_scale_lends_all_but_its_last_layers(
 ):
     init = saved(tmp_path / "x2", "osffnet", 2)
     plan = ["--model", "osffnet", "--scale", 3, "--patch", 16, "--batch", 1, "--steps", 1, "--lr", 1e-30]
-    here(*plan, "--threads", 1, "--holdout", 1, "--data", photos, "--init", init, "--out", tmp_path / "run")
+    here(
+        *plan,
+        "--threads",
+        1,
+        "--holdout",
+        1,
+        "--data",
+        photos,
+        "--init",
+        init,
+        "--out",
+        tmp_path / "run",
+    )
     start, end = (checkpoint.load(path).state for path in (init, tmp_path / "run" / "checkpoint"))
     assert "fresh are last.weight, last.bias." in capsys.readouterr().out
     torch.manual_seed(0)
