@@ -198,7 +198,8 @@ def check(archive: Archive, file: Path) -> None:
         raise UserError(
             f"{file.name} is not what it should be: {size:,} bytes with SHA-256 "
             f"{found['sha256'][:12]}…, expected {expected['size']:,} with "
-            f"{str(expected['sha256'])[:12]}…. It is kept as {bad}; type the same again to download it anew."
+            f"{str(expected['sha256'])[:12]}…. It is kept as {bad}; type the same again to download it "
+            "anew."
         )
 
 
