@@ -112,7 +112,7 @@ def fit(
                 views.add(done, loss, settings.lr_at(done - 1), round(rate, 1), psnr)
             if now - saved >= settings.save_every or done == total or stop:
                 run.save_state(state, network, step.optimizer, step.average)
-                views.draw()
+                views.draw(stop or done == total)
                 saved = time.monotonic()
             if stop:
                 print(f"\nSaved after step {done}. Continue with: --resume {run.folder}", flush=True)

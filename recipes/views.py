@@ -35,14 +35,11 @@ class Views:
             if step == self.total:
                 self.writer.close()
 
-    def draw(self) -> None:
-        """Draw what was logged so far into curves.png; not more often than a person looks."""
-        rows = self._rows()
-        finished = bool(rows) and rows[-1][0] >= self.total
-        if not (self.begun and self.pictured and rows):
-            return
-        if finished or time.monotonic() - self.drawn >= SECONDS_BETWEEN_PICTURES:
-            picture(self.run, rows)
+    def draw(self, last: bool) -> None:
+        """Draw what was logged so far into curves.png: the last time, and as often as a person looks."""
+        due = last or time.monotonic() - self.drawn >= SECONDS_BETWEEN_PICTURES
+        if due and self.begun and self.pictured:
+            picture(self.run, self._rows())
             self.drawn = time.monotonic()
 
     def _begin(self) -> None:

@@ -28,19 +28,19 @@ def filled(run: Run, steps: range, total: int = 10) -> Views:
 def test_a_picture_is_drawn_now_and_then_and_in_the_end(run: Run):
     pytest.importorskip("matplotlib")
     views = filled(run, range(1, 4))
-    views.draw()
+    views.draw(False)
     picture = run.folder / "curves.png"
     assert Image.open(picture).size == (800, 600)
     picture.unlink()
-    views.draw()
+    views.draw(False)
     assert not picture.exists(), "no one looks so often"
-    filled(run, range(4, 11)).draw()
+    views.draw(True)
     assert picture.exists()
 
 
 def test_the_picture_shows_the_validation(run: Run):
     pytest.importorskip("matplotlib")
-    filled(run, range(1, 11)).draw()
+    filled(run, range(1, 11)).draw(True)
     picture = Image.open(run.folder / "curves.png").convert("RGB")
     colours = {colour for _, colour in picture.getcolors(1 << 20) or []}
     assert (0xC0, 0x39, 0x2B) in colours
@@ -52,7 +52,7 @@ def test_without_the_libraries_it_says_so_once_and_goes_on(
     for name in ("matplotlib", "torch.utils.tensorboard.writer", "tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)
     views = filled(run, range(1, 11))
-    views.draw()
+    views.draw(True)
     said = capsys.readouterr().out
     assert said.count("pip install 'edgesr[plot]'") == 1
     assert said.count("pip install tensorboard") == 1
