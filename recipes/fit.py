@@ -77,7 +77,7 @@ def fit(
     main, total = processes.is_main(), settings.steps
     state = run.load_state(network, step.optimizer, step.average)
     step.begin()
-    views = Views(run, state.step, total)
+    views = Views(run, state.step)
     if main:
         run.cut_log(state.step)
         if state.step == 0:  # whatever the network was made from may change before a resume

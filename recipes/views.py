@@ -17,8 +17,8 @@ SECONDS_BETWEEN_PICTURES = 30.0
 class Views:
     """The logs of an open run, from `step` on."""
 
-    def __init__(self, run: Run, step: int, total: int) -> None:
-        self.run, self.step, self.total = run, step, total
+    def __init__(self, run: Run, step: int) -> None:
+        self.run, self.step = run, step
         self.drawn = float("-inf")
         self.writer: SummaryWriter | None = None
         self.begun, self.pictured = False, True
@@ -32,11 +32,11 @@ class Views:
             for name, value in zip(LOG_COLUMNS[1:], values, strict=True):
                 if value is not None:
                     self.writer.add_scalar(name, value, step)
-            if step == self.total:
-                self.writer.close()
 
     def draw(self, last: bool) -> None:
         """Draw what was logged so far into curves.png: the last time, and as often as a person looks."""
+        if last and self.writer is not None:
+            self.writer.flush()
         due = last or time.monotonic() - self.drawn >= SECONDS_BETWEEN_PICTURES
         if due and self.begun and self.pictured:
             picture(self.run, self._rows())

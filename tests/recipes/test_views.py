@@ -18,8 +18,8 @@ def run(tmp_path: Path) -> Run:
     return opened
 
 
-def filled(run: Run, steps: range, total: int = 10) -> Views:
-    views = Views(run, steps.start - 1, total)
+def filled(run: Run, steps: range) -> Views:
+    views = Views(run, steps.start - 1)
     for step in steps:
         views.add(step, 1 / step, 1e-4, 10.0, 30.0 + step if step % 5 == 0 else None)
     return views
@@ -64,8 +64,8 @@ def test_tensorboard_gets_every_value(run: Run):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    filled(run, range(1, 8))
-    filled(run, range(6, 11))  # resumed after step 5
+    filled(run, range(1, 8)).draw(True)
+    filled(run, range(6, 11)).draw(True)  # resumed after step 5
     events = EventAccumulator(str(run.folder / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 11))
