@@ -50,11 +50,14 @@ def _explain(error: OSError) -> str:
 class Progress:
     """A progress bar on a terminal, a line every ten seconds elsewhere; both end with the ETA."""
 
+    silent = False
+    """True in a process that leaves the showing to another."""
+
     def __init__(self, total: int, label: str, unit: str, start: int = 0) -> None:
         self.total, self.label, self.unit = total, label, unit
         self.start, self.done = start, start
         self.began = self.spoke = time.monotonic()
-        terminal = sys.stderr.isatty()
+        terminal = sys.stderr.isatty() and not self.silent
         self.bar = tqdm(total=total, initial=start, desc=label, unit=unit) if terminal else None
 
     def advance(self, count: int = 1, **facts: str) -> None:
@@ -63,6 +66,8 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix(facts, refresh=False)
             self.bar.update(count)
+            return
+        if self.silent:
             return
         now = time.monotonic()
         if self.done >= self.total or now - self.spoke >= SECONDS_BETWEEN_LINES:

@@ -1,6 +1,7 @@
 """The images that a recipe trains on and measures itself on."""
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ from edgesr import Upscaler
 from edgesr.cli import Progress
 from edgesr.data.benchmarks import Pair, make_pair
 from edgesr.data.drawn import drawn_images
-from edgesr.data.pairs import OnImage, PairedImages, TrainingSet, load_training
+from edgesr.data.pairs import OnImage, TrainingSet, load_training
+from edgesr.data.patches import PairedImages
 from edgesr.metrics import evaluate
 from edgesr.models import find_model
+from recipes import processes
 from recipes.fit import Batches
 from recipes.settings import Settings
 
 DRAWN_SIDE = 192
 DRAWN_HELD_OUT = 4
 LONGEST_SIDE = 256  # of a held-out LR image, so that a validation takes seconds
+GPU_SHARE = 0.5  # of a GPU's free memory that images may take; the rest is the network's
 
 
 def load_images(folders: list[Path], scale: int, patch: int, holdout: int) -> TrainingSet:
@@ -33,11 +37,46 @@ def load_images(folders: list[Path], scale: int, patch: int, holdout: int) -> Tr
 
 
 def random_patches(images: PairedImages, settings: Settings) -> Batches:
-    """Batches drawn from the seed and the step alone."""
+    """Batches drawn from the seed and the step alone, of each this process's share.
+
+    UserError if the processes cannot share a batch equally.
+    """
+    part = processes.share(settings.batch)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([settings.seed, step])
-        return images.batch(rng, settings.batch, settings.patch)
+        places = images.draw(rng, settings.batch, settings.patch)
+        return images.cut(places.part(part), settings.patch)
+
+    return batch
+
+
+def keep_near(images: PairedImages, batches: Batches, device: torch.device) -> Batches:
+    """`batches` so that a GPU never waits for them: its memory holds the images, if they fit.
+
+    If they do not, the next batch is cut while the GPU works on the one before.
+    """
+    if device.type != "cuda":
+        return batches
+    if images.size <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
+        images.to(device)
+        return batches
+    return one_ahead(batches)
+
+
+def one_ahead(batches: Batches) -> Batches:
+    """The same batches, each cut in a thread while the one before is trained on."""
+    pool, waiting = ThreadPoolExecutor(1), dict[int, Future[tuple[Tensor, Tensor]]]()
+
+    def pinned(step: int) -> tuple[Tensor, Tensor]:
+        lr, hr = batches(step)
+        return (lr.pin_memory(), hr.pin_memory()) if torch.cuda.is_available() else (lr, hr)
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        now = waiting.pop(step, None) or pool.submit(pinned, step)
+        waiting.clear()
+        waiting[step + 1] = pool.submit(pinned, step + 1)
+        return now.result()
 
     return batch
 
@@ -70,14 +109,14 @@ def _cut(pair: Pair, index: int, model: str, scale: int) -> Pair:
 
 
 def _reading() -> OnImage:
-    """A callback for `load_training` that shows a progress bar."""
-    bars: list[Progress] = []
+    """A callback for `load_training` that shows a progress bar for each thing that is done."""
+    bars: dict[str, Progress] = {}
 
-    def on_image(done: int, total: int) -> None:
-        if not bars:
-            bars.append(Progress(total, "reading", "image"))
-        bars[0].advance()
+    def on_image(label: str, done: int, total: int) -> None:
+        if done == 1:
+            bars[label] = Progress(total, label, "image")
+        bars[label].advance()
         if done == total:
-            bars[0].__exit__()
+            bars[label].__exit__()
 
     return on_image

@@ -11,8 +11,10 @@ from edgesr import checkpoint
 from edgesr.data.pairs import TrainingSet
 from edgesr.errors import UserError
 from edgesr.models import DEFAULT_SCALE, chosen_scale, find_trainable
+from recipes import processes
 from recipes import run as runs
 from recipes.fit import use_device
+from recipes.processes import from_main
 from recipes.run import Run, State
 from recipes.settings import Settings
 
@@ -93,7 +95,7 @@ def resumed(args: argparse.Namespace, recipe: str) -> Run | None:
     if given:
         listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(f"--resume takes everything from the run folder. Leave out {listed}.")
-    return runs.resume(args.resume, recipe)
+    return from_main(lambda: runs.resume(args.resume, recipe))
 
 
 def plan_of(run: Run) -> Plan:
@@ -115,7 +117,7 @@ def planned(
     """The plan that the options ask for, over `settings`; UserError for one that cannot work."""
     model = find_trainable(args.model)
     scale = chosen_scale(args.scale)
-    names = ("steps", "batch", "patch", "lr", "seed", "validate_every", "save_every")
+    names = [name for name in vars(args) if name in Settings.__dataclass_fields__]
     settings = settings.changed(**{name: getattr(args, name) for name in names})
     multiple = model.lr_multiple(scale)
     if settings.patch < model.smallest:
@@ -143,13 +145,13 @@ def _start(init: Path) -> dict[str, str]:
 
 def open_run(old: Run | None, plan: Plan, images: int, out: Path | None) -> Run:
     """The run to go on with, or a new one. UserError if the images are not those it began with."""
-    config = {"images": images, **asdict(plan)}
-    if old and old.config != config:
+    if old and old.config.get("images") != images:
         raise UserError(
             f"{old.folder} was begun with {old.config.get('images')} training images and there are "
             f"{images} now: it cannot be continued as it was. Start a new run."
         )
-    return old or runs.create(plan.name, out, config)
+    config = {"images": images, **asdict(plan)}
+    return old or from_main(lambda: runs.create(plan.name, out, config))
 
 
 def announce(plan: Plan, data: TrainingSet, run: Run) -> None:
@@ -160,11 +162,12 @@ def announce(plan: Plan, data: TrainingSet, run: Run) -> None:
             "No --data: training on images that the project draws itself. That shows how it works; "
             "for quality give folders of photographs."
         )
+    together = f", processes {processes.count()}" if processes.count() > 1 else ""
     small = f" ({data.left_out} more are smaller than a crop)" if data.left_out else ""
     print(
         f"{plan.model} x{plan.scale}, {len(data.train)} images{small}, {settings.steps} steps of "
         f"{settings.batch} patches {settings.patch}x{settings.patch}, {plan.device}, "
-        f"CPU threads {plan.threads}, run folder {run.folder}",
+        f"CPU threads {plan.threads}{together}, run folder {run.folder}",
         flush=True,
     )
 
@@ -178,6 +181,7 @@ def origin(run: Run, plan: Plan, state: State, held_out: int) -> dict[str, Any]:
         "init": init,
         "device": plan.device,
         "threads": plan.threads,
+        "processes": processes.count(),
         "settings": asdict(plan.settings),
         "seconds": round(state.seconds, 1),
         "loss": state.loss,

@@ -4,6 +4,7 @@ Without --init the bundled weights are the start, without --data the images that
 """
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from edgesr.models import chosen_scale, create_model, find_model, find_trainable
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.tiling import upscale_tiled
 from recipes.fit import Batches, fit, use_device
-from recipes.images import held_out_psnr, load_images, random_patches
+from recipes.images import held_out_psnr, keep_near, load_images, random_patches
+from recipes.papers import DRAWN_QAT, QAT
 from recipes.plan import Plan, announce, open_run, options, origin, plan_of, planned, resumed
-from recipes.settings import DRAWN_QAT, QAT
 
 CALIBRATION_BATCHES = 64
 EQUALIZATION_BATCHES = 16
@@ -30,11 +31,12 @@ TILE, OVERLAP = 64, 8  # as `python -m export.executorch` has them
 def main() -> None:
     """Fine-tune from the command line's options, or on from where a run stands."""
     args = parse()
+    refuse_several()
     old = resumed(args, "qat")
     plan = plan_of(old) if old else planned_qat(args)
     device = use_device(plan.device, plan.threads)
     scheme, patch = find_scheme(plan.scheme or ""), plan.settings.patch
-    begun = old is not None and old.state_file.exists()
+    begun = old is not None and old.has_state
     network = create_model(plan.model, scale=plan.scale) if begun else load_float(plan)
 
     data = load_images([Path(d) for d in plan.data], plan.scale, patch, plan.holdout)
@@ -51,7 +53,7 @@ def main() -> None:
     tile = pt2e.prepare(network.cpu(), scheme, (1, 3, TILE, TILE)).to(device)
     state = fit(
         graph,
-        batches,
+        keep_near(data.train, batches, device),
         plan.settings,
         run,
         device=device,
@@ -78,6 +80,21 @@ def parse() -> argparse.Namespace:
         "--scheme", metavar="NAME", help=f"{', '.join(SCHEMES)} (default {DEFAULT_SCHEME})"
     )
     return parser.parse_args()
+
+
+def refuse_several() -> None:
+    """UserError under `torchrun` with several processes.
+
+    Observers follow the smallest and largest value of each batch inside the forward pass. Each process
+    would see another part of the batch: with ranges of its own it would round otherwise than the others,
+    with those of one process the others' values would be clamped by ranges that never saw them, and
+    neither is what one process with the whole batch trains. A QAT run takes minutes, so one will do.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "recipes.qat runs in one process: the ranges of int8 follow each batch as a whole, which "
+            "no process of several sees. Start it without torchrun."
+        )
 
 
 def planned_qat(args: argparse.Namespace) -> Plan:

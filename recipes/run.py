@@ -3,7 +3,9 @@
 config.json         what the run was asked to do; `--resume` reads everything from it
 origin.json         command, commit, versions and machine of each start
 log.csv             a row per logged step
-state.safetensors   network and optimizer after the last saved step
+curves.png          the log as a picture, where matplotlib is installed
+tensorboard/        the log for TensorBoard, where that is installed
+state.safetensors   network, averaged network if any, and optimizer after the last saved step
 checkpoint.*        the result, once training is done
 """
 
@@ -26,6 +28,7 @@ from edgesr.checkpoint import load_strict
 from edgesr.errors import UserError
 from edgesr.files import replacing, write_text
 from edgesr.provenance import commit, processor, versions
+from recipes.processes import from_main
 
 LOG_COLUMNS = ("step", "loss", "lr", "images_per_second", "validation_psnr")
 
@@ -50,6 +53,8 @@ class Run:
 
     folder: Path
     config: dict[str, Any]
+    has_state: bool = False
+    """Whether a state was saved before the run was opened. Some processes could not look."""
 
     @property
     def state_file(self) -> Path:
@@ -84,34 +89,60 @@ class Run:
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
         write_text(self.log_file, ",".join(LOG_COLUMNS) + "\n" + "".join(kept))
 
-    def save_state(self, state: State, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def save_state(
+        self,
+        state: State,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: nn.Module | None = None,
+    ) -> None:
         """Replace the state file as a whole."""
         tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
-        for index, slots in optimizer.state_dict()["state"].items():
+        if average is not None:
+            tensors |= {f"average/{name}": tensor for name, tensor in average.state_dict().items()}
+        held = optimizer.state_dict()
+        for index, slots in held["state"].items():
             tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in slots.items()}
         # copies, because safetensors refuses tensors that share memory, as shared observers' do
         copies = {
             name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
         }
-        content = to_bytes(copies, {"state": json.dumps(asdict(state))})
+        # Adam counts its steps in a tensor for each parameter, AdamP once for all of them
+        counted = [group.get("step") for group in held["param_groups"]]
+        content = to_bytes(copies, {"state": json.dumps(asdict(state)), "counted": json.dumps(counted)})
         with replacing(self.state_file) as temporary:
             temporary.write_bytes(content)  # its OSError says when the disk is full
 
-    def load_state(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-        """Put both back as they were saved; a State of 0 steps where nothing was saved yet.
+    def load_state(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: nn.Module | None = None,
+    ) -> State:
+        """Put all back as it was saved; a State of 0 steps where nothing was saved yet.
 
-        UserError if the file is damaged or does not belong to this network.
+        Of several processes the first reads the file and tells the others. UserError if it is damaged
+        or does not belong to this network.
         """
-        if not self.state_file.exists():
+        found = from_main(lambda: _read_state(self.state_file) if self.state_file.exists() else None)
+        if found is None:
             return State()
-        tensors, state = _read_state(self.state_file)
-        weights = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network/")}
-        load_strict(network, weights, f"the network of {self.folder}")
+        tensors, counted, state = found
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition("/")
+            parts[part][rest] = tensor
+        load_strict(network, parts["network"], f"the network of {self.folder}")
+        if average is not None:
+            load_strict(average, parts["average"], f"the averaged network of {self.folder}")
         slots: dict[int, dict[str, Tensor]] = {}
-        for name in sorted(tensors.keys() - {f"network/{name}" for name in weights}):
-            _, index, slot = name.split("/")
-            slots.setdefault(int(index), {})[slot] = tensors[name]
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        for name, tensor in parts["optimizer"].items():
+            index, _, slot = name.partition("/")
+            slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameters[int(index)])
         groups = optimizer.state_dict()["param_groups"]
+        for group, steps in zip(groups, counted, strict=True):
+            group |= {} if steps is None else {"step": steps}
         optimizer.load_state_dict({"state": slots, "param_groups": groups})
         return state
 
@@ -145,7 +176,7 @@ def resume(folder: Path, recipe: str) -> Run:
     for leftover in folder.glob(".state.safetensors.*"):  # of a process that was killed while saving
         leftover.unlink()
     write_text(folder / "origin.json", _json([*starts, facts()]))
-    return Run(folder, config)
+    return Run(folder, config, (folder / "state.safetensors").exists())
 
 
 def facts() -> dict[str, Any]:
@@ -180,14 +211,25 @@ def _read_json(path: Path, kind: type) -> Any:
     return content
 
 
-def _read_state(path: Path) -> tuple[dict[str, Tensor], State]:
+def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """`tensor`, in memory as its parameter lies: channels-last, say, which no file keeps.
+
+    Fused optimizers walk through both at once.
+    """
+    same = tensor.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor).detach() if same else tensor
+
+
+def _read_state(path: Path) -> tuple[dict[str, Tensor], list[int | None], State]:
+    """All tensors, the optimizer's own counts of steps, and where the training stands."""
     try:
         with safe_open(path, "pt") as file:
-            described = (file.metadata() or {}).get("state")
+            told = file.metadata() or {}
             names = file.keys()
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}). Delete it to begin the run anew.") from error
-    if described is None:
+    if "state" not in told:
         raise UserError(f"{path} is not the state of a run. Delete it to begin the run anew.")
-    return tensors, State(**json.loads(described))
+    counted = json.loads(told.get("counted", "[null]"))
+    return tensors, counted, State(**json.loads(told["state"]))

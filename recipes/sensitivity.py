@@ -16,7 +16,7 @@ from torch import Tensor
 from edgesr import checkpoint, cli, weights
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import Pair
-from edgesr.data.pairs import PairedImages
+from edgesr.data.patches import PairedImages
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
@@ -25,10 +25,11 @@ from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.quantization.sensitivity import Probe, grouped, measure
 from recipes.fit import Batches, use_device
 from recipes.images import load_images, random_patches
+from recipes.papers import DRAWN_QAT, QAT
 from recipes.plan import HOLDOUT
 from recipes.qat import EQUALIZATION_BATCHES, calibrate
 from recipes.sensitivity_report import check_plot, draw, print_groups, print_singles, to_json
-from recipes.settings import DRAWN_QAT, QAT, SMALLEST_PATCH
+from recipes.settings import SMALLEST_PATCH
 
 DESCRIPTION = """\
 Turns the quantizers of a network on one by one, all others off, and prints what each does to SR.

@@ -1,4 +1,4 @@
-"""How long, on what and how fast to train: the papers' schedules as one table."""
+"""How long, on what and how fast to train."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,6 +7,14 @@ from typing import Any, Literal, Self
 from edgesr.errors import UserError
 
 SMALLEST_PATCH = 8  # below it, a held-out image may be too small to be scored
+
+CHOICES = {
+    "decay": ("cosine", "halving"),
+    "optimizer": ("adam", "adamp"),
+    "loss": ("l1", "l2"),
+    "precision": ("float32", "tf32", "bfloat16"),
+    "compile": ("no", "default", "cuda-graphs"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,19 @@ class Settings:
     """From `lr` to `final_lr` along half a cosine, or in equally long plateaus of half the rate."""
     clip: float | None = None
     """Largest norm of the gradient, None for no limit."""
+    optimizer: Literal["adam", "adamp"] = "adam"
+    """Betas 0.9 and 0.999, epsilon 1e-8, no weight decay."""
+    loss: Literal["l1", "l2"] = "l1"
+    ema: float | None = None
+    """How much of the averaged weights each step keeps, such as 0.999; None for no average."""
+    accumulate: int = 1
+    """Parts that a step's patches are passed through the network in, for want of memory."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of products: tf32 rounds factors to 10 bits on GPUs that can, bfloat16 is autocast."""
+    channels_last: bool = False
+    """Whether a pixel's channels lie side by side in memory."""
+    compile: Literal["no", "default", "cuda-graphs"] = "no"
+    """Whether `torch.compile` rewrites the network first, and replays its kernels as CUDA graphs."""
     seed: int = 0
     """Of the network's first weights and of every batch."""
     validate_every: int = 0
@@ -36,7 +57,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise UserError for a setting out of its range."""
-        least = {"steps": 1, "batch": 1, "patch": SMALLEST_PATCH, "seed": 0, "validate_every": 0}
+        least = {"steps": 1, "batch": 1, "accumulate": 1, "patch": SMALLEST_PATCH}
+        least |= {"seed": 0, "validate_every": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be {bound} or more.")
@@ -44,8 +66,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"{name} is {value}; it must be a number above 0.")
-        if self.decay not in ("cosine", "halving"):
-            raise UserError(f"Unknown decay {self.decay!r}. Known: cosine, halving.")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UserError(f"Unknown {name} {getattr(self, name)!r}. Known: {', '.join(known)}.")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise UserError(f"ema is {self.ema}; it must be between 0 and 1, such as 0.999.")
         if not self.save_every >= 0:
             raise UserError(f"save_every is {self.save_every}; it must be 0 seconds or more.")
 
@@ -63,44 +88,3 @@ class Settings:
         if "lr" in given:
             given.setdefault("final_lr", self.final_lr * given["lr"] / self.lr)
         return replace(self, **given)
-
-
-LFFN = Settings(187_500, 16, 32, 8e-4, 5e-5, "halving", clip=5.0)
-MSFIN = Settings(1_000_000, 16, 48, 1e-4, 6.25e-6, "cosine")
-MAFFSRN = Settings(1_000_000, 16, 48, 2e-4, 1.25e-5, "halving")
-
-PAPER: dict[str, Settings] = {
-    # LFFN Sec. III-A: Adam, 8e-4 halved every 20 epochs. An epoch of the authors' code is 30,000
-    # patches, 1,875 steps, and it stops below 4e-5: five plateaus. Their second stage is `--init`
-    # and `--lr 4e-4`. For the larger LFFN the paper gives four days on a GTX 1080 Ti.
-    "lffn": LFFN,
-    "lffn-s": LFFN,
-    "lffn-nf": LFFN,
-    "lffn-ns": LFFN,
-    # MSFIN Sec. 3.2: Adam, 1e-4 to 6.25e-6 along a cosine; 1,000,000 steps are the authors' code's.
-    # Everything is computed at HR size: at x4 a step has 25 times the multiply-adds of LFFN-S's, one of
-    # MSFIN-S nine times.
-    "msfin": MSFIN,
-    "msfin-s": MSFIN,
-    # MAFFSRN, "Training Settings": 2e-4 halved every 200 of 1000 epochs, of 1,000 steps in the authors'
-    # code, with AdamP. Ours is Adam, which the paper's Table 4 finds worse at x2: by 0.10 dB on Set5,
-    # by 0.21 dB on Urban100.
-    "maffsrn": MAFFSRN,
-    "maffsrn-l": MAFFSRN,
-    # OSFFNet, "Implementation Details": Adam, 1e-4 to 1e-7 along a cosine, DIV2K and Flickr2K. Its
-    # "64x64 patches" are taken for LR: at x4 HR patches would be 16 LR pixels, where the coarse grid of
-    # its attention is a single cell. The paper goes on from x2 to x3 and x4, which `--init` cannot: the
-    # last convolution has another shape. So here each scale starts anew.
-    "osffnet": Settings(500_000, 64, 64, 1e-4, 1e-7, "cosine"),
-    # MLRN Sec. IV-B: Adam, 1e-4 halved every 200 of 1000 epochs of 1,000 steps, HR patches of 192: 48 LR
-    # pixels at x4; at x3 and x2 give `--patch 64` and `--patch 96`.
-    "mlrn": Settings(1_000_000, 16, 48, 1e-4, 6.25e-6, "halving"),
-}
-
-FINE = Settings(200, 8, 24, 5e-6, 5e-8, "cosine", clip=5.0)
-
-QAT: dict[str, Settings] = dict.fromkeys(PAPER, FINE)
-"""Fine-tuning: calibration alone loses little, and large steps on few images lose more than they win."""
-
-DRAWN_QAT = {"steps": 150, "batch": 4, "patch": 16}
-"""Over QAT, for a run without --data: a few minutes on two cores, to see it work."""

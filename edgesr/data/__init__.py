@@ -14,7 +14,8 @@ from edgesr.data.images import (
     writable,
     write_picture,
 )
-from edgesr.data.pairs import PairedImages, TrainingSet, load_training
+from edgesr.data.pairs import TrainingSet, load_training
+from edgesr.data.patches import PairedImages
 
 __all__ = [
     "FORMATS",

@@ -1,66 +1,36 @@
-"""Training patches from images held in memory: nothing is decoded while training runs."""
+"""Folders of training images → what to train on and what to measure with.
+
+The images of a folder are decoded once, into a store that later runs map into memory; for each scale a
+second store holds their LR. A folder whose files changed gets its stores anew.
+"""
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from edgesr.data.benchmarks import Pair, inner_folder, make_pair
-from edgesr.data.downscale import crop_to_multiple, downscale
+from edgesr.data.benchmarks import Pair, make_pair
+from edgesr.data.downscale import downscale
 from edgesr.data.images import find_images, read_uint8
+from edgesr.data.patches import Image8, PairedImages
+from edgesr.data.store import Store, cache_folder, obtain
 from edgesr.errors import UserError
 
-TRAINING_FOLDERS = ("DIV2K_train_HR", "Flickr2K_HR", "HR")
+# As the archives unpack, with and without a folder of the archive's name around it.
+TRAINING_FOLDERS = (
+    "DIV2K_train_HR",
+    "DIV2K_train_HR/DIV2K_train_HR",
+    "DIV2K/DIV2K_train_HR",
+    "Flickr2K_HR",
+    "Flickr2K/Flickr2K_HR",
+    "HR",
+)
 SCORED_ONLY = ("set5", "set14", "b100", "bsd100", "bsds100", "urban100", "manga109")
 
-Image8 = NDArray[np.uint8]
-OnImage = Callable[[int, int], None]
-
-
-class PairedImages:
-    """HR images and the LR of each, made once; `batch` cuts random patches from them."""
-
-    def __init__(self, hrs: list[Image8], scale: int) -> None:
-        """Take HR images (H,W,1|3); they are cropped to a multiple of `scale`."""
-        self.scale = scale
-        self.hrs = [crop_to_multiple(hr, scale) for hr in hrs]
-        with ThreadPoolExecutor() as pool:
-            self.lrs = list(pool.map(partial(downscale, scale=scale), self.hrs))
-        areas = np.array([lr.shape[0] * lr.shape[1] for lr in self.lrs], dtype=np.float64)
-        self._edges = np.cumsum(areas) / areas.sum()
-
-    def __len__(self) -> int:
-        """The number of images."""
-        return len(self.hrs)
-
-    def batch(self, rng: np.random.Generator, batch: int, patch_lr: int) -> tuple[Tensor, Tensor]:
-        """Random patches: LR (N,3,p,p) and HR (N,3,sp,sp), uint8, p being `patch_lr`.
-
-        An image is drawn in proportion to its area, then a place in it and one of the eight
-        symmetries of the square, all from `rng`. UserError where an image is smaller than a patch.
-        """
-        chosen = np.searchsorted(self._edges, rng.random(batch), side="right")
-        pairs = [self._patch(rng, int(index), patch_lr) for index in chosen]
-        lrs, hrs = zip(*pairs, strict=True)
-        return _stack(lrs), _stack(hrs)
-
-    def _patch(self, rng: np.random.Generator, index: int, side: int) -> tuple[Image8, Image8]:
-        lr, hr = self.lrs[index], self.hrs[index]
-        height, width = lr.shape[:2]
-        if min(height, width) < side:
-            raise UserError(f"A {side} pixel patch does not fit an LR image of {width}x{height}.")
-        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-        symmetry = int(rng.integers(8))
-        wide = self.scale * side
-        hr = hr[self.scale * top :, self.scale * left :][:wide, :wide]
-        return _turned(lr[top:, left:][:side, :side], symmetry), _turned(hr, symmetry)
+OnImage = Callable[[str, int, int], None]
+"""Called with what is done ("decoding" or "shrinking"), the images that are done, and their number."""
 
 
 class TrainingSet(NamedTuple):
@@ -71,31 +41,53 @@ class TrainingSet(NamedTuple):
     left_out: int
 
 
+class _Place(NamedTuple):
+    """An image among the stores."""
+
+    store: int
+    number: int
+
+
 def load_training(
     folders: list[Path], scale: int, patch: int, *, holdout: int, progress: OnImage | None = None
 ) -> TrainingSet:
-    """Read all images of `folders` into memory and set `holdout` of them apart for validation.
+    """Open the stores of all images in `folders` and set `holdout` images apart for validation.
 
-    DIV2K and Flickr2K are recognised by their own layout (`DIV2K_train_HR`, `Flickr2K_HR`); other
-    folders hold images directly or in `HR`. `patch` is the side of an LR crop: smaller images are
-    left out. Which images are held out depends on the file names alone, not on folder order; each
-    is named by its path. `progress(done, total)` is called after each file.
+    DIV2K and Flickr2K are recognised by their own layout (`DIV2K_train_HR`, `Flickr2K_HR`, both where
+    a folder has both); other folders hold images directly or in `HR`. `patch` is the side of an LR
+    crop: smaller images are left out. Which images are held out depends on the file names alone, not
+    on folder order; each is named by its path. Where stores are missing or out of date they are made,
+    in `cache_folder()`; `progress` is called after each image then.
 
     UserError for a missing or empty folder, an unreadable image, a benchmark folder (those are for
-    scoring only), or when too few images are left.
+    scoring only), when too few images are left, or where the stores do not fit the disk.
     """
-    paths = [path for folder in folders for path in _training_images(folder)]
-    images = _read_all(_shuffled(paths), progress)
-    fit = {path: hr for path, hr in images.items() if min(hr.shape[:2]) >= scale * patch}
+    tell = progress or (lambda *_: None)
+    found = [_training_images(folder) for folder in folders]
+    listed = list({paths[0].parent: paths for inner in found for paths in inner}.values())
+    stores = [_decoded(paths, tell) for paths in listed]
+    places = {
+        path: _Place(store, number)
+        for store, paths in enumerate(listed)
+        for number, path in enumerate(paths)
+    }
+    sides = {path: _sides(stores, place) for path, place in places.items()}
+    fit = [path for path in _shuffled(list(places)) if min(sides[path]) >= scale * patch]
     if not fit:
-        raise _all_too_small(images, scale * patch)
-    trained, held = _split(list(fit), holdout)
-    validation = [make_pair(str(path), fit[path], scale) for path in held]
-    train = PairedImages([fit[path] for path in trained], scale)
-    return TrainingSet(train, validation, len(images) - len(fit))
+        raise _all_too_small(sides, scale * patch)
+    trained, held = _split(fit, holdout)
+    images = {path: stores[places[path].store].image(places[path].number) for path in held}
+    validation = [make_pair(str(path), image, scale) for path, image in images.items()]
+    small = [
+        _shrunk(paths[0].parent, store, scale, tell) for paths, store in zip(listed, stores, strict=True)
+    ]
+    chosen: list[tuple[int, int]] = [places[path] for path in trained]
+    train = PairedImages.of_stores(stores, small, chosen, scale)
+    return TrainingSet(train, validation, len(places) - len(fit))
 
 
-def _training_images(folder: Path) -> list[Path]:
+def _training_images(folder: Path) -> list[list[Path]]:
+    """The images of each folder inside `folder` that training reads."""
     places = (folder.absolute(), folder.resolve())
     names = {name.lower() for place in places for name in (place.name, place.parent.name)}
     if names & set(SCORED_ONLY):
@@ -103,13 +95,56 @@ def _training_images(folder: Path) -> list[Path]:
             f"{folder} is a benchmark: its images are for scoring only, and training on them would "
             "make every score worthless. Give another folder, such as DIV2K or T91."
         )
-    return find_images(inner_folder(folder, TRAINING_FOLDERS))
+    nested = [folder / name for name in TRAINING_FOLDERS if (folder / name).is_dir()]
+    inside = [place for place in nested if not any(other.parent == place for other in nested)]
+    return [find_images(place) for place in inside or [folder]]
+
+
+def _decoded(paths: list[Path], tell: OnImage) -> Store:
+    """The store of a folder's images, made anew if a file came, went or changed."""
+    stamps = [(path.name, path.stat()) for path in paths]
+    made_of = [[name, stamp.st_size, stamp.st_mtime_ns] for name, stamp in stamps]
+    return obtain(
+        _store_path(paths[0].parent, "hr"),
+        made_of,
+        len(paths),
+        lambda index: read_uint8(paths[index]),
+        lambda done, total: tell("decoding", done, total),
+    )
+
+
+def _shrunk(folder: Path, store: Store, scale: int, tell: OnImage) -> Store:
+    """The store of the LR images of a store; one too small to be shrunk is empty in it."""
+
+    def make(index: int) -> Image8:
+        hr = store.image(index)
+        fits = min(hr.shape[:2]) >= scale
+        return downscale(hr, scale) if fits else np.empty((0, 0, 3), np.uint8)
+
+    return obtain(
+        _store_path(folder, f"x{scale}"),
+        {"hr": store.identity, "scale": scale},
+        len(store.entries),
+        make,
+        lambda done, total: tell("shrinking", done, total),
+    )
+
+
+def _store_path(folder: Path, kind: str) -> Path:
+    """One for each folder and kind, so that a store out of date is replaced, not left behind."""
+    place = str(folder.resolve())
+    short = hashlib.sha256(place.encode()).hexdigest()[:12]
+    return cache_folder() / f"{folder.resolve().name}-{short}.{kind}.store"
+
+
+def _sides(stores: list[Store], place: _Place) -> tuple[int, int]:
+    entry = stores[place.store].entries[place.number]
+    return entry.height, entry.width
 
 
 def _shuffled(paths: list[Path]) -> list[Path]:
     """An order that mixes the folders and depends on the names of the files only."""
-    unique = dict.fromkeys(paths)
-    return sorted(unique, key=lambda path: (_digest(path.stem), str(path)))
+    return sorted(paths, key=lambda path: (_digest(path.stem), str(path)))
 
 
 def _digest(stem: str) -> str:
@@ -133,32 +168,9 @@ def _split(paths: list[Path], holdout: int) -> tuple[list[Path], list[Path]]:
     return trained, held
 
 
-def _read_all(paths: list[Path], progress: OnImage | None) -> dict[Path, Image8]:
-    images = {}
-    with ThreadPoolExecutor() as pool:
-        for path, image in zip(paths, pool.map(read_uint8, paths), strict=True):
-            images[path] = image
-            if progress is not None:
-                progress(len(images), len(paths))
-    return images
-
-
-def _all_too_small(images: dict[Path, Image8], side: int) -> UserError:
-    path, first = next(iter(images.items()))
+def _all_too_small(sides: dict[Path, tuple[int, int]], side: int) -> UserError:
+    path, (height, width) = next(iter(sides.items()))
     return UserError(
         f"No image is as large as one crop of {side}x{side} pixels: {path}, for one, is "
-        f"{first.shape[1]}x{first.shape[0]}. Give larger images or a smaller patch."
+        f"{width}x{height}. Give larger images or a smaller patch."
     )
-
-
-def _turned(patch: Image8, symmetry: int) -> Image8:
-    """One of the eight symmetries of the square: transposed (4), upside down (2), mirrored (1)."""
-    patch = patch.swapaxes(0, 1) if symmetry & 4 else patch
-    patch = patch[::-1] if symmetry & 2 else patch
-    return patch[:, ::-1] if symmetry & 1 else patch
-
-
-def _stack(patches: tuple[Image8, ...]) -> Tensor:
-    """(p,p,1|3) each → (N,3,p,p), grey repeated."""
-    rgb = [np.broadcast_to(patch, (*patch.shape[:2], 3)).transpose(2, 0, 1) for patch in patches]
-    return torch.from_numpy(np.stack(rgb))

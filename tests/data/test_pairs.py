@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from edgesr.data import PairedImages, downscale, load_training
+from edgesr.data.patches import Places
 from edgesr.errors import UserError
 
 
@@ -99,7 +100,8 @@ def test_held_out_images_depend_on_names_only(tmp_path: Path):
     held = {pair.hr.tobytes() for pair in validation}
     assert len(held) == 4
     assert len(train) == 8
-    assert not held & {hr.tobytes() for hr in train.hrs}
+    cut = [train.cut(Places(*np.array([[n], [0], [0], [0]])), 12)[1] for n in range(len(train))]
+    assert not held & {hr[0].permute(1, 2, 0).numpy().tobytes() for hr in cut}
 
 
 def test_pieces_of_a_held_out_picture_are_not_trained_on(tmp_path: Path):
@@ -115,20 +117,20 @@ def test_pieces_of_a_held_out_picture_are_not_trained_on(tmp_path: Path):
 def test_a_folder_named_twice_counts_once(tmp_path: Path):
     for index in range(3):
         put(tmp_path / f"{index}.png", seed=index)
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     train, validation, _ = load_training(
         [tmp_path, tmp_path], 2, 8, holdout=1, progress=lambda *counts: told.append(counts)
     )
     assert (len(train), len(validation)) == (2, 1)
-    assert told[-1] == (3, 3)
+    assert told[-1] == ("shrinking", 3, 3)
 
 
 def test_progress_is_told(tmp_path: Path):
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     for index in range(3):
         put(tmp_path / f"{index}.png")
     load_training([tmp_path], 2, 8, holdout=0, progress=lambda *counts: told.append(counts))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [(step, n, 3) for step in ("decoding", "shrinking") for n in (1, 2, 3)]
 
 
 def test_small_images_are_left_out_and_counted(tmp_path: Path):

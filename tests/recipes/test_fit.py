@@ -13,15 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from edgesr.data.drawn import drawn_images
-from edgesr.data.pairs import PairedImages
+from edgesr.data.patches import PairedImages
 from edgesr.errors import UserError
 from edgesr.models import create_model
 from recipes import fit as fitting
 from recipes import run as runs
 from recipes.fit import Batches, fit, use_device
 from recipes.images import random_patches
+from recipes.papers import RECIPES
 from recipes.run import Run, State
-from recipes.settings import PAPER, Settings
+from recipes.settings import Settings
 
 SETTINGS = Settings(
     steps=8, batch=2, patch=8, lr=1e-3, final_lr=1e-4, decay="cosine", clip=5.0, save_every=0
@@ -186,15 +187,23 @@ class BreaksDown(Tiny):
 
 
 @pytest.mark.parametrize("forward_too", [True, False])
-def test_a_breakdown_stops_before_the_weights_are_lost(
+def test_a_breakdown_keeps_the_state_before_it(
     batches: Batches, new_run: Callable[[str], Run], forward_too: bool
 ):
-    run, network = new_run("broken"), BreaksDown(forward_too)
+    run, network, sound = new_run("broken"), BreaksDown(forward_too), tiny()
+
+    def stop(step: int) -> None:
+        if step == 2:
+            raise MemoryError
+
+    network.load_state_dict(sound.state_dict())
+    with pytest.raises(MemoryError):
+        fit(sound, batches, SETTINGS, new_run("sound"), device=CPU, before_step=stop)
     with pytest.raises(UserError, match=r"step 3, learning rate 0\.000"):
         fit(network, batches, SETTINGS, run, device=CPU)
     saved = Tiny()
     assert run.load_state(saved, torch.optim.Adam(saved.parameters())).step == 2
-    assert equal(network, saved)
+    assert equal(sound, saved)
     assert all(tensor.isfinite().all() for tensor in saved.state_dict().values())
 
 
@@ -296,7 +305,7 @@ def test_a_fake_quantized_graph_trains_and_resumes(batches: Batches, new_run: Ca
 
 
 def test_the_papers_rates():
-    lffn, msfin = PAPER["lffn-s"], PAPER["msfin-s"]
+    lffn, msfin = (RECIPES[name].settings(4) for name in ("lffn-s", "msfin-s"))
     ends = [lffn.lr_at(step) for step in (0, 37_499, 37_500, 75_000, 187_499)]
     assert ends == pytest.approx([8e-4, 8e-4, 4e-4, 2e-4, 5e-5])
     assert msfin.lr_at(0) == 1e-4
@@ -305,7 +314,7 @@ def test_the_papers_rates():
 
 
 def test_a_shorter_run_has_the_whole_decay():
-    for paper in PAPER.values():
+    for paper in (recipe.settings(4) for recipe in RECIPES.values()):
         short = paper.changed(steps=100)
         scale = paper.steps // 100
         for step in (0, 19, 20, 50, 99):
@@ -313,7 +322,7 @@ def test_a_shorter_run_has_the_whole_decay():
 
 
 def test_a_new_rate_keeps_the_shape_of_the_decay():
-    halved = PAPER["lffn-s"].changed(lr=4e-4, steps=None)
+    halved = RECIPES["lffn-s"].settings(4).changed(lr=4e-4, steps=None)
     assert (halved.lr, halved.steps) == (4e-4, 187_500)
     assert halved.final_lr == pytest.approx(2.5e-5)
     assert halved.lr_at(37_500) == 2e-4
