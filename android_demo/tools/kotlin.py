@@ -24,7 +24,7 @@ def compile_kotlin(
     Compiled once for the same content. Warnings are errors. Raises CompilerError. `friends` are on the
     class path and let their internals be seen.
     """
-    folder = CACHE / "classes" / _digest(sources, classpath)
+    folder = CACHE / "classes" / _digest(sources, [*classpath, *friends])
     with locked(folder):
         if not folder.exists():
             half = folder.with_name(f".{folder.name}")

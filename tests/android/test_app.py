@@ -79,7 +79,7 @@ def test_newer_android_is_used_behind_a_check() -> None:
         for number, line in enumerate(lines):
             for level in re.findall(r"\bApi(\d+)\.", line):
                 uses += 1
-                near = "\n".join(lines[max(0, number - 1) : number + 1])
+                near = "\n".join(lines[max(0, number - 2) : number + 1])
                 assert f"SDK_INT >= {level}" in near, f"{path.name}:{number + 1}: {line.strip()}"
     assert uses >= 6
 

@@ -1,6 +1,8 @@
 """The app's tiler with the bundled model gives the pixels that Python gives, to the byte."""
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,16 @@ MODEL = ASSETS / "msfin-s_x4_w8a8_64x64.pte"
 RUNNER = [sys.executable, "-m", "android_demo.tools.runner"]
 
 
+@pytest.fixture(params=["python", "native"])
+def runner(request: pytest.FixtureRequest) -> list[str]:
+    """The command of a process that runs the model named after it."""
+    if request.param == "python":
+        return RUNNER
+    if find_spec("export.native") is None:
+        pytest.skip("export/native, which builds ExecuTorch's C++ runner, is not in this tree")
+    return import_module("export.native.build").host().start
+
+
 @pytest.fixture
 def drawn() -> NDArray[np.uint8]:
     """Narrower than a tile, and two tiles high."""
@@ -35,12 +47,17 @@ def photo(shared: Path) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("name", ["drawn", "photo"])
 def test_equals_python(
-    name: str, core: Path, core_tests: Path, tmp_path: Path, request: pytest.FixtureRequest
+    name: str,
+    runner: list[str],
+    core: Path,
+    core_tests: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     lr = request.getfixturevalue(name)
     small, large = tmp_path / "lr.png", tmp_path / "sr.png"
     Image.fromarray(lr).save(small)
-    arguments = [str(MODEL.with_suffix(".properties")), str(small), str(large), *RUNNER, str(MODEL)]
+    arguments = [str(MODEL.with_suffix(".properties")), str(small), str(large), *runner, str(MODEL)]
     done = kotlin.run_class([core_tests, core], "edgesr.core.UpscaleFileKt", arguments)
     assert done.returncode == 0, done.stderr
     wanted = to_uint8(open_artifact(MODEL).tiled()(to_tensor(lr)))

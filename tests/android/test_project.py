@@ -59,6 +59,11 @@ def test_wrapper_is_the_gradle_of_the_workflow() -> None:
     assert set(re.findall(r'gradle-version: "([\d.]+)"', workflow)) == {wrapper[1]}
 
 
+def test_ci_installs_what_the_tests_need() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f'debian="{" ".join(toolchain.DEBIAN)}"' in script
+
+
 def test_levels_and_library_are_as_decided() -> None:
     script = text("app", "build.gradle.kts")
     assert app.sdk() == app.Sdk(minimum=28, target=36, compiled=36)

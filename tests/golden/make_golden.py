@@ -258,7 +258,10 @@ def _tiled(
 
     lr, tile = _picture(height, width), (tile_height, tile_width)
     grid = {"scale": scale, "overlap": overlap, "multiple": multiple}
-    sr = to_uint8(upscale_tiled(upscale, to_tensor(lr), tile=tile, **grid))
+    tiled = upscale_tiled(
+        upscale, to_tensor(lr), scale=scale, tile=tile, overlap=overlap, multiple=multiple
+    )
+    sr = to_uint8(tiled)
     sizes = {"height": height, "width": width, "tile_height": tile_height, "tile_width": tile_width}
     return {**grid, **sizes, "lr": _packed(lr), "sr": _packed(sr)}
 

@@ -1,7 +1,6 @@
 package android.content;
 
 import android.annotation.Nullable;
-import android.content.pm.PackageManager;
 import android.net.Uri;
 import android.os.Parcelable;
 
@@ -30,6 +29,5 @@ public class Intent implements Parcelable {
     public native <T extends Parcelable> T getParcelableExtra(String name);
     @Nullable
     public native <T> T getParcelableExtra(@Nullable String name, Class<T> clazz);
-    public native ComponentName resolveActivity(PackageManager pm);
     public static native Intent createChooser(Intent target, CharSequence title);
 }

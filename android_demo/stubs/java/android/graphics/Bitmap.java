@@ -5,6 +5,7 @@ import android.os.Parcelable;
 
 public final class Bitmap implements Parcelable {
     public static native Bitmap createBitmap(int width, int height, Config config);
+    public static native Bitmap createScaledBitmap(Bitmap src, int dstWidth, int dstHeight, boolean filter);
     public static native Bitmap createBitmap(int[] colors, int width, int height, Config config);
     public native int getWidth();
     public native int getHeight();

@@ -82,9 +82,7 @@ class BenchActivity : Activity() {
 
     /** From 0, cool, to 6, about to shut down; -1 where the phone does not say. */
     private fun thermal(power: PowerManager): Int =
-        if (Build.VERSION.SDK_INT >=
-            29
-        ) {
+        if (Build.VERSION.SDK_INT >= 29) {
             Api29.thermalStatus(power)
         } else {
             -1

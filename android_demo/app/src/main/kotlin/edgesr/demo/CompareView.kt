@@ -207,7 +207,7 @@ class CompareView(
         super.onDraw(screen)
         val (photo, view) = (photo ?: return) to (viewport ?: return)
         val at = (view.split * width).toFloat()
-        draw(screen, view, photo.bitmap, scale.toDouble(), 0, 0)
+        draw(screen, view, photo.preview, scale.toDouble() * photo.step, 0, 0)
         detail?.let { draw(screen, view, it.before, it.step.toDouble(), it.region.left, it.region.top) }
         val (canvas, overview) = (canvas ?: return) to (overview ?: return)
         if (canvas.rowsDone == 0) return
@@ -244,18 +244,10 @@ class CompareView(
     ) {
         val size = view.zoom * step
         pixels.isFilterBitmap = size < SHARP
-        val x = view.originX + view.zoom * left
-        val y = view.originY + view.zoom * top
-        val place =
-            RectF(
-                x.toFloat(),
-                y.toFloat(),
-                (x + size * bitmap.width).toFloat(),
-                (
-                    y +
-                        size * bitmap.height
-                ).toFloat(),
-            )
+        val x = (view.originX + view.zoom * left).toFloat()
+        val y = (view.originY + view.zoom * top).toFloat()
+        val (width, height) = (size * bitmap.width).toFloat() to (size * bitmap.height).toFloat()
+        val place = RectF(x, y, x + width, y + height)
         screen.drawBitmap(bitmap, null as Rect?, place, pixels)
     }
 
@@ -344,10 +336,9 @@ class CompareView(
                 canvas == null -> context.getString(R.string.compare_before)
                 else -> context.getString(R.string.compare, percent())
             }
+        if (label == contentDescription) return // each change is read out
         contentDescription = label
-        if (Build.VERSION.SDK_INT >=
-            30
-        ) {
+        if (Build.VERSION.SDK_INT >= 30) {
             Api30.describe(this, context.getString(R.string.compare_state, percent()))
         }
     }

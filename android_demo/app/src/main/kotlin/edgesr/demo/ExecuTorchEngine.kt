@@ -46,7 +46,12 @@ class ExecuTorchEngine(
         threads: Int,
     ): Module {
         val module = Module.load(file.path, Module.LOAD_MODE_MMAP, threads)
-        module.loadMethod("forward")
+        try {
+            module.loadMethod("forward")
+        } catch (error: RuntimeException) {
+            module.close()
+            throw error
+        }
         return module
     }
 
@@ -59,7 +64,7 @@ class ExecuTorchEngine(
             action()
         } catch (error: RuntimeException) {
             throw BadModel("${card.file} $what: ${error.message}", error)
-        } catch (error: UnsatisfiedLinkError) {
+        } catch (error: LinkageError) {
             throw BadModel(
                 "This phone's processor is not one that the ExecuTorch library was built for.",
                 error,

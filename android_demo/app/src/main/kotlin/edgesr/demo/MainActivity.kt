@@ -1,6 +1,7 @@
 package edgesr.demo
 
 import android.app.Activity
+import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.net.Uri
 import android.os.Build
@@ -14,6 +15,7 @@ import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.Spinner
 import android.widget.TextView
+import android.widget.Toast
 import edgesr.core.clock
 import java.io.IOException
 import java.io.OutputStream
@@ -31,7 +33,7 @@ class MainActivity : Activity() {
     private lateinit var model: Spinner
     private lateinit var threads: Spinner
 
-    /** Share as soon as it is saved. */
+    /** What was asked for is to share, and so to save first. */
     private var sharing = false
 
     override fun onCreate(state: Bundle?) {
@@ -113,17 +115,7 @@ class MainActivity : Activity() {
         fill(model, session.cards.map { it.label }, session.cards.indexOf(session.card)) { index ->
             session.choose(session.cards[index], session.threads)
         }
-        val names =
-            counts.map {
-                if (it ==
-                    0
-                ) {
-                    getString(R.string.threads_auto)
-                } else {
-                    resources.getQuantityString(R.plurals.threads, it, it)
-                }
-            }
-        fill(threads, names, counts.indexOf(session.threads)) { index ->
+        fill(threads, counts.map(::threadsName), counts.indexOf(session.threads)) { index ->
             session.card?.let { session.choose(it, counts[index]) }
         }
     }
@@ -178,6 +170,7 @@ class MainActivity : Activity() {
         progress.isIndeterminate =
             stage == Stage.LOADING || (stage == Stage.RUNNING && session.figures == null)
         progress.progress = (progress.max * part(stage)).toInt()
+        session.toShare?.let(::offer)
         if (busy()) {
             window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         } else {
@@ -186,86 +179,69 @@ class MainActivity : Activity() {
     }
 
     private fun part(stage: Stage): Double =
-        if (stage ==
-            Stage.SAVING
-        ) {
+        if (stage == Stage.SAVING) {
             session.saved
         } else {
             session.figures?.run { done.toDouble() / total } ?: 0.0
         }
 
     /** The line of words for a stage. */
-    private fun told(stage: Stage): String =
-        when (stage) {
-            Stage.EMPTY -> {
-                getString(R.string.told_empty)
-            }
-
-            Stage.LOADING -> {
-                getString(R.string.told_loading)
-            }
-
-            Stage.READY -> {
-                session.photo
-                    ?.run {
-                        getString(
-                            R.string.told_ready,
-                            width,
-                            height,
-                            factor() * width,
-                            factor() * height,
-                        )
-                    }.orEmpty()
-            }
-
-            Stage.RUNNING -> {
-                session.figures
-                    ?.run {
-                        getString(R.string.told_running, done, total, clock(etaSeconds), numbers())
-                    }.orEmpty()
-            }
-
-            Stage.DONE -> {
-                session.figures?.run { getString(R.string.told_done, clock(totalSeconds), numbers()) }
-                    ?: getString(R.string.told_done_before)
-            }
-
-            Stage.SAVING -> {
-                getString(R.string.told_saving, (100 * session.saved).toInt())
-            }
+    private fun told(stage: Stage): String {
+        val (photo, figures) = session.photo to session.figures
+        return when (stage) {
+            Stage.EMPTY -> getString(R.string.told_empty)
+            Stage.LOADING -> getString(R.string.told_loading)
+            Stage.READY -> photo?.let(::sizes).orEmpty()
+            Stage.RUNNING -> figures?.let(::soFar).orEmpty()
+            Stage.DONE -> figures?.let(::inAll) ?: getString(R.string.told_done_before)
+            Stage.SAVING -> getString(R.string.told_saving, (100 * session.saved).toInt())
         }
+    }
+
+    private fun sizes(photo: Photo): String {
+        val (width, height) = factor() * photo.width to factor() * photo.height
+        return getString(R.string.told_ready, photo.width, photo.height, width, height)
+    }
+
+    private fun soFar(figures: Figures): String {
+        val left = clock(figures.etaSeconds)
+        return getString(R.string.told_running, figures.done, figures.total, left, figures.numbers())
+    }
+
+    private fun inAll(figures: Figures): String =
+        getString(R.string.told_done, clock(figures.totalSeconds), figures.numbers())
 
     private fun factor() = session.card?.scale ?: 1
 
     private fun Figures.numbers(): String {
-        val count =
-            if (threads ==
-                0
-            ) {
-                getString(R.string.threads_auto)
-            } else {
-                resources.getQuantityString(R.plurals.threads, threads, threads)
-            }
+        val count = threadsName(threads)
         return getString(R.string.numbers, medianMs, megapixelsPerSecond, count, residentMb)
     }
 
+    private fun threadsName(count: Int): String =
+        if (count == 0) {
+            getString(R.string.threads_auto)
+        } else {
+            resources.getQuantityString(R.plurals.threads, count, count)
+        }
+
     private fun pick() {
-        val document =
-            Intent(
-                Intent.ACTION_OPEN_DOCUMENT,
-            ).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*")
-        val intent = if (Build.VERSION.SDK_INT >= 33) Api33.pickImage() else document
-        ask(if (intent.resolveActivity(packageManager) != null) intent else document, PICK)
+        val document = Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE)
+        document.setType("image/*")
+        if (Build.VERSION.SDK_INT >= 33) ask(PICK, Api33.pickImage(), document) else ask(PICK, document)
     }
 
+    /** Start the first of these that there is an app for. */
     private fun ask(
-        intent: Intent,
         code: Int,
+        vararg intents: Intent,
     ) {
-        try {
-            startActivityForResult(intent, code)
-        } catch (error: android.content.ActivityNotFoundException) {
-            status.text = getString(R.string.error_no_app, error.message)
+        for (intent in intents) {
+            try {
+                return startActivityForResult(intent, code)
+            } catch (error: ActivityNotFoundException) {
+                status.text = getString(R.string.error_no_app, error.message)
+            }
         }
     }
 
@@ -285,55 +261,45 @@ class MainActivity : Activity() {
         val name = "edgesr_${System.currentTimeMillis()}.png"
         if (Build.VERSION.SDK_INT < 29) {
             val intent = Intent(Intent.ACTION_CREATE_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE)
-            return ask(intent.setType("image/png").putExtra(Intent.EXTRA_TITLE, name), CREATE)
+            return ask(CREATE, intent.setType("image/png").putExtra(Intent.EXTRA_TITLE, name))
         }
         try {
-            val uri =
-                if (Build.VERSION.SDK_INT >=
-                    29
-                ) {
-                    Api29.pending(contentResolver, name, getString(R.string.app_name))
-                } else {
-                    return
-                }
-            write(uri, pending = true)
+            val folder = getString(R.string.app_name)
+            if (Build.VERSION.SDK_INT >= 29) {
+                write(Api29.pending(contentResolver, name, folder), pending = true)
+            }
         } catch (error: IOException) {
             status.text = getString(R.string.error_storage, error.message)
         }
     }
 
+    /** Write to [uri] in the background; what comes after needs no activity, for this one may be gone. */
     private fun write(
         uri: Uri,
         pending: Boolean,
     ) {
-        val (resolver, context) = contentResolver to applicationContext
+        val (resolver, context, session) = Triple(contentResolver, applicationContext, session)
+        val share = sharing
 
-        fun open(): OutputStream =
-            resolver.openOutputStream(uri) ?: throw IOException("$uri cannot be written")
+        fun open(): OutputStream = resolver.openOutputStream(uri) ?: throw IOException("no $uri")
         session.save(::open) { whole ->
             if (!whole) {
                 if (pending) resolver.delete(uri, null, null)
             } else {
                 if (pending && Build.VERSION.SDK_INT >= 29) Api29.publish(resolver, uri)
-                android.widget.Toast
-                    .makeText(
-                        context,
-                        R.string.saved,
-                        android.widget.Toast.LENGTH_LONG,
-                    ).show()
-                if (sharing && !isDestroyed) offer(uri)
+                Toast.makeText(context, R.string.saved, Toast.LENGTH_LONG).show()
+                if (share) session.toShare = uri
             }
         }
     }
 
     private fun offer(uri: Uri) {
-        sharing = false
+        session.toShare = null
         val intent = Intent(Intent.ACTION_SEND).setType("image/png").putExtra(Intent.EXTRA_STREAM, uri)
         intent.addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
         startActivity(Intent.createChooser(intent, getString(R.string.share)))
     }
 
-    @Deprecated("what replaces it is in AndroidX")
     override fun onActivityResult(
         code: Int,
         result: Int,

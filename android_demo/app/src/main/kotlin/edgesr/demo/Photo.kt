@@ -5,6 +5,7 @@ import android.graphics.Canvas
 import android.graphics.Color
 import android.graphics.ColorSpace
 import android.graphics.ImageDecoder
+import edgesr.core.MemoryBudget
 import edgesr.core.Picture
 import java.io.File
 import java.io.IOException
@@ -17,8 +18,23 @@ class BadPhoto(
 
 /** A decoded photo: upright, in sRGB, opaque. */
 class Photo(
-    val bitmap: Bitmap,
+    private val bitmap: Bitmap,
 ) : Picture {
+    /** Photo pixels a side that one pixel of [preview] stands for. */
+    val step = MemoryBudget.overviewStep(bitmap.width.toLong(), bitmap.height.toLong())
+
+    /** To draw: Android refuses to draw bitmaps of 100 MB, and large ones are slow. */
+    val preview: Bitmap =
+        if (step == 1) {
+            bitmap
+        } else {
+            Bitmap.createScaledBitmap(bitmap, reduced(bitmap.width), reduced(bitmap.height), true)
+        }
+
+    private fun reduced(side: Int) = maxOf(1, side / step)
+
+    val bytes: Long get() = bitmap.allocationByteCount.toLong()
+
     override val width: Int get() = bitmap.width
     override val height: Int get() = bitmap.height
 

@@ -79,6 +79,9 @@ class Session private constructor(
     var figures: Figures? = null
         private set
 
+    /** A saved enlargement that the person wants to share, until somebody asks where to. */
+    var toShare: Uri? = null
+
     /** How far saving is, in 0..1. */
     var saved = 0.0
         private set
@@ -113,6 +116,7 @@ class Session private constructor(
                 val stream =
                     context.contentResolver.openInputStream(uri) ?: throw IOException("$uri is empty")
                 stream.use { from -> half.outputStream().use { from.copyTo(it) } }
+                target.delete() // before it is another photo's
                 if (!half.renameTo(source)) throw IOException("$source cannot be written")
                 main.post { load(fresh = true) }
             } catch (error: IOException) {
@@ -135,13 +139,11 @@ class Session private constructor(
     ) {
         if (stage == Stage.RUNNING || stage == Stage.SAVING || stage == Stage.LOADING) return
         val other = card != this.card
+        if (other) forget() // first, lest rows of one model be continued by another
         this.card = card
         this.threads = threads
         remember()
-        if (other) {
-            forget()
-            enter(if (photo == null) Stage.EMPTY else Stage.READY)
-        }
+        if (other) enter(if (photo == null) Stage.EMPTY else Stage.READY)
     }
 
     /** Enlarge the photo, or go on with it. */
@@ -346,7 +348,7 @@ class Session private constructor(
         val memory = ActivityManager.MemoryInfo()
         context.getSystemService(ActivityManager::class.java).getMemoryInfo(memory)
         val heap = Runtime.getRuntime().run { maxMemory() - totalMemory() + freeMemory() }
-        val held = photo?.bitmap?.allocationByteCount?.toLong() ?: 0
+        val held = photo?.bytes ?: 0
         val room =
             Bytes(
                 heap,

@@ -12,7 +12,7 @@ object MemoryBudget {
     /** Kept free of each kind, for everything else that the app and the system do meanwhile. */
     val reserve = Bytes(heap = 24L shl 20, native = 64L shl 20, storage = 64L shl 20)
 
-    /** The size of the overview that [Canvas] pixels are averaged into while they arrive. */
+    /** The longest side of the bitmaps that photo and enlargement are drawn from at first. */
     const val OVERVIEW_SIDE = 2048
 
     /**
@@ -32,16 +32,24 @@ object MemoryBudget {
         val band = 4 * scale * width * scale * rows
         val rowBytes = 3 * scale * width * scale * rows
         val planes = 4L * (card.inputSize + card.outputSize)
-        val sides = overviewStep(scale * width, scale * height)
-        val overview = 4 * (scale * width / sides) * (scale * height / sides)
+        val drawn = overview(width.toLong(), height.toLong()) + overview(scale * width, scale * height)
         return Bytes(
             heap = band + rowBytes + planes + 4L * card.tileHeight * card.tileWidth,
-            native = 4L * width * height + planes + overview,
+            native = 4L * width * height + planes + drawn,
             storage = 3 * scale * width * scale * height + Canvas.HEADER,
         )
     }
 
-    /** How many SR pixels a side one overview pixel stands for. */
+    /** Bytes of the overview of a picture. */
+    private fun overview(
+        width: Long,
+        height: Long,
+    ): Long {
+        val step = overviewStep(width, height)
+        return 4 * (width / step) * (height / step)
+    }
+
+    /** How many pixels a side one overview pixel stands for. */
     fun overviewStep(
         width: Long,
         height: Long,

@@ -138,22 +138,9 @@ object Png {
             from: Int,
             length: Int,
         ) {
-            if (length >
-                0
-            ) {
-                chunk(
-                    out,
-                    "IDAT",
-                    if (from ==
-                        0
-                    ) {
-                        bytes
-                    } else {
-                        bytes.copyOfRange(from, from + length)
-                    },
-                    length,
-                )
-            }
+            if (length == 0) return
+            val part = if (from == 0) bytes else bytes.copyOfRange(from, from + length)
+            chunk(out, "IDAT", part, length)
         }
     }
 }

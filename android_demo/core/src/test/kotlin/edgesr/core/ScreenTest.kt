@@ -146,7 +146,8 @@ class ScreenTest {
         assertNull(MemoryBudget.shortage(need, phone))
         assertEquals(3L * 16_000 * 12_000 + Canvas.HEADER, need.storage)
         assertTrue("${need.heap} bytes", need.heap in 25_000_000..33_000_000)
-        assertTrue("${need.native} bytes", need.native in 50_000_000..70_000_000)
+        val photoAndOverviews = 4L * (4000 * 3000 + 2 * 2000 * 1500)
+        assertEquals(photoAndOverviews + 4L * 3 * 64 * 64 * (1 + 16), need.native)
     }
 
     @Test

@@ -39,13 +39,8 @@ class UpscalerTest {
             for (height in listOf(1, 11, 12, 13, 40)) {
                 val lr = picture(width, height)
                 val source = lr.pixels()
-                val wanted =
-                    IntArray(4 * source.size) {
-                        source[
-                            it / (2 * width) / 2 * width +
-                                it % (2 * width) / 2,
-                        ]
-                    }
+                val wide = 2 * width
+                val wanted = IntArray(4 * source.size) { source[it / wide / 2 * width + it % wide / 2] }
                 assertArrayEquals("$width x $height", wanted, upscale(lr, card()).pixels)
             }
         }
