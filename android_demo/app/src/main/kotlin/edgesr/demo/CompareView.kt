@@ -11,18 +11,14 @@ import android.os.Bundle
 import android.os.Handler
 import android.os.Looper
 import android.util.AttributeSet
-import android.util.Log
 import android.view.GestureDetector
 import android.view.MotionEvent
 import android.view.ScaleGestureDetector
 import android.view.View
 import android.view.accessibility.AccessibilityNodeInfo
 import android.widget.SeekBar
-import edgesr.core.Bicubic
 import edgesr.core.Canvas
-import edgesr.core.Region
 import edgesr.core.Viewport
-import java.io.IOException
 import java.util.concurrent.Executors
 import kotlin.math.abs
 import kotlin.math.roundToInt
@@ -39,15 +35,6 @@ class CompareView(
     context: Context,
     attributes: AttributeSet?,
 ) : View(context, attributes) {
-    /** Pixels of the region that was last on the screen, reduced by [step]. */
-    private class Detail(
-        val region: Region,
-        val step: Int,
-        val rows: Int,
-        val before: Bitmap,
-        val after: Bitmap?,
-    )
-
     private var photo: Photo? = null
     private var canvas: Canvas? = null
     private var overview: Overview? = null
@@ -56,6 +43,10 @@ class CompareView(
     private var kept: DoubleArray? = null
     private var detail: Detail? = null
     private var sliding = false
+
+    /** A look at what is on the screen is due; one is under way. */
+    private var due = false
+    private var fetching = false
 
     private val fetcher = Executors.newSingleThreadExecutor()
     private val main = Handler(Looper.getMainLooper())
@@ -143,25 +134,27 @@ class CompareView(
     private fun refresh() {
         describe()
         invalidate()
-        main.removeCallbacks(fetch)
-        main.postDelayed(fetch, SETTLE_MS)
+        if (!due) {
+            due = true
+            main.postDelayed(fetch, SETTLE_MS)
+        }
     }
 
-    /** Get the pixels on the screen, in the background, unless they are here. */
+    /** Get the pixels on the screen, in the background, unless they are here; one screen at a time. */
     private fun fetch() {
+        due = false
+        if (fetching) return refresh()
         val (photo, view) = (photo ?: return) to (viewport ?: return)
         if (view.viewWidth == 0 || fetcher.isShutdown) return
         val (canvas, scale) = canvas to scale
-        val (region, step, rows) = Triple(view.visible(), view.step, canvas?.rowsDone ?: 0)
-        val old = detail
-        if (old != null && old.region == region && old.step == step &&
-            minOf(rows, region.bottom) == minOf(old.rows, region.bottom)
-        ) {
-            return
-        }
+        val region = view.visible()
+        val sight = Sight(region, view.step, minOf(canvas?.rowsDone ?: 0, region.bottom))
+        if (sight == detail?.sight) return
+        fetching = true
         fetcher.execute {
-            val found = detail(photo, canvas, scale, region, step, rows)
+            val found = Detail.of(photo, canvas, scale, sight)
             main.post {
+                fetching = false
                 if (photo === this.photo && canvas === this.canvas && found != null) {
                     detail = found
                     invalidate()
@@ -170,65 +163,28 @@ class CompareView(
         }
     }
 
-    private fun detail(
-        photo: Photo,
-        canvas: Canvas?,
-        scale: Int,
-        region: Region,
-        step: Int,
-        rows: Int,
-    ): Detail? {
-        val width = (region.right - region.left) / step
-        val height = (region.bottom - region.top) / step
-        val there = (minOf(rows, region.bottom) - region.top) / step
-        if (width == 0 || height == 0) return null
-        try {
-            val argb = IntArray(width * height)
-            Bicubic(photo, scale).read(region.left, region.top, width, height, step, argb)
-            val before = Bitmap.createBitmap(argb, width, height, Bitmap.Config.ARGB_8888)
-            if (canvas == null || there <= 0) return Detail(region, step, rows, before, null)
-            canvas.readReduced(region.left, region.top, width, there, step, argb)
-            return Detail(
-                region,
-                step,
-                rows,
-                before,
-                Bitmap.createBitmap(argb, width, there, Bitmap.Config.ARGB_8888),
-            )
-        } catch (error: IOException) {
-            Log.w(TAG, "the enlargement was closed meanwhile", error)
-        } catch (error: OutOfMemoryError) {
-            Log.w(TAG, "no memory for details; the overview stays", error)
-        }
-        return null
-    }
-
     override fun onDraw(screen: android.graphics.Canvas) {
         super.onDraw(screen)
         val (photo, view) = (photo ?: return) to (viewport ?: return)
         val at = (view.split * width).toFloat()
         draw(screen, view, photo.preview, scale.toDouble() * photo.step, 0, 0)
-        detail?.let { draw(screen, view, it.before, it.step.toDouble(), it.region.left, it.region.top) }
+        detail?.let { draw(screen, view, it.before, it.sight) }
         val (canvas, overview) = (canvas ?: return) to (overview ?: return)
         if (canvas.rowsDone == 0) return
         screen.save()
         screen.clipRect(at, 0f, width.toFloat(), (view.originY + view.zoom * canvas.rowsDone).toFloat())
         draw(screen, view, overview.bitmap, overview.step.toDouble(), 0, 0)
-        detail?.let { part ->
-            part.after?.let {
-                draw(
-                    screen,
-                    view,
-                    it,
-                    part.step.toDouble(),
-                    part.region.left,
-                    part.region.top,
-                )
-            }
-        }
+        detail?.let { part -> part.after?.let { draw(screen, view, it, part.sight) } }
         screen.restore()
         drawSlider(screen, at)
     }
+
+    private fun draw(
+        screen: android.graphics.Canvas,
+        view: Viewport,
+        bitmap: Bitmap,
+        sight: Sight,
+    ) = draw(screen, view, bitmap, sight.step.toDouble(), sight.region.left, sight.region.top)
 
     /**
      * A bitmap of whose pixels each stands for [step] x [step] SR pixels, the first at SR ([left],
@@ -379,7 +335,6 @@ class CompareView(
     }
 
     private companion object {
-        const val TAG = "edgesr"
         const val SETTLE_MS = 60L
         const val REACH_DP = 28
 

@@ -1,6 +1,5 @@
 package edgesr.demo
 
-import android.app.ActivityManager
 import android.content.Context
 import android.net.Uri
 import android.os.Handler
@@ -10,11 +9,9 @@ import android.system.OsConstants
 import android.util.Log
 import edgesr.core.BadModel
 import edgesr.core.BandSink
-import edgesr.core.Bytes
 import edgesr.core.Cancelled
 import edgesr.core.Canvas
 import edgesr.core.Listener
-import edgesr.core.MemoryBudget
 import edgesr.core.ModelCard
 import edgesr.core.Png
 import edgesr.core.Timing
@@ -22,7 +19,6 @@ import edgesr.core.Upscaler
 import java.io.File
 import java.io.IOException
 import java.io.OutputStream
-import java.util.Properties
 import java.util.concurrent.Executors
 
 /** What the app is doing. */
@@ -50,10 +46,7 @@ data class Figures(
 class Session private constructor(
     private val context: Context,
 ) {
-    private val folder = File(context.filesDir, "session").apply { mkdirs() }
-    private val source = File(folder, "photo")
-    private val target = File(folder, "enlargement")
-    private val settings = File(folder, "settings")
+    private val store = Store(context)
     private val models = Models(context)
     private val worker = Executors.newSingleThreadExecutor()
     private val main = Handler(Looper.getMainLooper())
@@ -96,11 +89,9 @@ class Session private constructor(
     init {
         try {
             cards = models.cards()
-            val kept = Properties()
-            if (settings.isFile) settings.reader().use(kept::load)
-            card = cards.firstOrNull { it.sha256 == kept.getProperty("model") } ?: cards.first()
-            threads = kept.getProperty("threads")?.toIntOrNull() ?: 0
-            if (source.isFile) load(fresh = false)
+            card = cards.firstOrNull { it.sha256 == store.model } ?: cards.first()
+            threads = store.threads
+            if (store.photo.isFile) load(fresh = false)
         } catch (error: BadModel) {
             problem = error.message
         }
@@ -111,20 +102,11 @@ class Session private constructor(
         cancelled = true
         enter(Stage.LOADING)
         worker.execute {
-            val half = File(folder, "photo.half")
             try {
-                val stream =
-                    context.contentResolver.openInputStream(uri) ?: throw IOException("$uri is empty")
-                stream.use { from -> half.outputStream().use { from.copyTo(it) } }
-                target.delete() // before it is another photo's
-                if (!half.renameTo(source)) throw IOException("$source cannot be written")
+                store.take(uri)
                 main.post { load(fresh = true) }
             } catch (error: IOException) {
                 fail(context.getString(R.string.error_photo, error.message), error, loaded = true)
-            } catch (error: SecurityException) {
-                fail(context.getString(R.string.error_photo, error.message), error, loaded = true)
-            } finally {
-                half.delete()
             }
         }
     }
@@ -142,7 +124,7 @@ class Session private constructor(
         if (other) forget() // first, lest rows of one model be continued by another
         this.card = card
         this.threads = threads
-        remember()
+        store.remember(card.sha256, threads)
         if (other) enter(if (photo == null) Stage.EMPTY else Stage.READY)
     }
 
@@ -150,7 +132,7 @@ class Session private constructor(
     fun start() {
         val (photo, card) = (photo ?: return) to (card ?: return)
         if (stage != Stage.READY) return
-        shortage(photo.width, photo.height, card)?.let { return refuse(it) }
+        store.shortage(photo.width, photo.height, card, photo.bytes)?.let { return refuse(it) }
         cancelled = false
         enter(Stage.RUNNING)
         val begun = canvas
@@ -183,7 +165,7 @@ class Session private constructor(
             }
             main.post {
                 then(whole)
-                if (whole) enter(Stage.DONE)
+                if (whole && stage == Stage.SAVING) enter(Stage.DONE)
             }
         }
     }
@@ -210,7 +192,7 @@ class Session private constructor(
         begun: Canvas?,
     ) {
         val (width, height) = card.scale * photo.width to card.scale * photo.height
-        val canvas = begun ?: Canvas.create(target, width, height)
+        val canvas = begun ?: Canvas.create(store.enlargement, width, height)
         val overview = overview ?: Overview(canvas)
         main.post {
             this.canvas = canvas
@@ -286,10 +268,10 @@ class Session private constructor(
         worker.execute {
             try {
                 val photo =
-                    Photo.decode(
-                        source,
-                    ) { width, height -> if (fresh) shortage(width, height, card) else null }
-                val canvas = if (fresh) null else recovered(photo, card)
+                    Photo.decode(store.photo) { width, height ->
+                        if (fresh) store.shortage(width, height, card, 0) else null
+                    }
+                val canvas = if (fresh) null else store.recovered(photo, card)
                 val overview = canvas?.let(::Overview)?.apply { follow() }
                 main.post {
                     this.photo = photo
@@ -305,58 +287,12 @@ class Session private constructor(
         }
     }
 
-    /** The rows that an earlier process left, if they are of this photo and model. */
-    private fun recovered(
-        photo: Photo,
-        card: ModelCard,
-    ): Canvas? {
-        if (!target.isFile) return null
-        try {
-            val canvas = Canvas.open(target)
-            if (canvas.width == card.scale * photo.width &&
-                canvas.height == card.scale * photo.height
-            ) {
-                return canvas
-            }
-            canvas.close()
-        } catch (error: IOException) {
-            Log.w(TAG, "what was done is lost", error)
-        }
-        return null
-    }
-
     private fun forget(delete: Boolean = true) {
         canvas?.close()
         canvas = null
         overview = null
         figures = null
-        if (delete) target.delete()
-    }
-
-    private fun remember() {
-        val kept = Properties()
-        kept.setProperty("model", card?.sha256.orEmpty())
-        kept.setProperty("threads", threads.toString())
-        settings.writer().use { kept.store(it, null) }
-    }
-
-    private fun shortage(
-        width: Int,
-        height: Int,
-        card: ModelCard,
-    ): String? {
-        val memory = ActivityManager.MemoryInfo()
-        context.getSystemService(ActivityManager::class.java).getMemoryInfo(memory)
-        val heap = Runtime.getRuntime().run { maxMemory() - totalMemory() + freeMemory() }
-        val held = photo?.bytes ?: 0
-        val room =
-            Bytes(
-                heap,
-                memory.availMem - memory.threshold + held,
-                folder.usableSpace + target.length(),
-            )
-        val missing = MemoryBudget.shortage(MemoryBudget.need(width, height, card), room) ?: return null
-        return context.getString(R.string.error_too_large, width, height, missing)
+        if (delete) store.enlargement.delete()
     }
 
     private fun refuse(problem: String) {
@@ -369,7 +305,7 @@ class Session private constructor(
         message: String,
         error: Throwable,
     ) {
-        source.delete()
+        store.photo.delete()
         fail(message, error, loaded = true)
     }
 
