@@ -63,9 +63,7 @@ data class ModelCard(
         }
 
         private fun check(card: ModelCard) {
-            if (card.scale !in
-                1..8
-            ) {
+            if (card.scale !in 1..8) {
                 throw BadModel("The model's card says scale=${card.scale}; 1 to 8 are possible.")
             }
             try {

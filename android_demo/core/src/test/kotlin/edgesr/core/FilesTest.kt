@@ -13,6 +13,7 @@ import java.io.File
 import java.io.IOException
 import java.io.StringReader
 import javax.imageio.ImageIO
+import kotlin.random.Random
 
 class FilesTest {
     @get:Rule
@@ -97,12 +98,15 @@ class FilesTest {
 
     @Test
     fun pngIsReadByOthers() {
-        val wanted = picture(61, 40)
-        val out = ByteArrayOutputStream()
-        Canvas.open(canvas(wanted)).use { Png.write(it, out) }
-        val read = ImageIO.read(out.toByteArray().inputStream())
-        assertEquals(61 to 40, read.width to read.height)
-        assertArrayEquals(wanted.pixels(), read.getRGB(0, 0, 61, 40, null, 0, 61))
+        val random = Random(0) // of few levels, so that the filter's neighbours are often equally near
+        val noise = ArrayPicture(61, 40, IntArray(61 * 40) { Pixels.pack(it % 5, random.nextInt(4), 7) })
+        for (wanted in listOf(picture(61, 40), noise)) {
+            val out = ByteArrayOutputStream()
+            Canvas.open(canvas(wanted)).use { Png.write(it, out) }
+            val read = ImageIO.read(out.toByteArray().inputStream())
+            assertEquals(61 to 40, read.width to read.height)
+            assertArrayEquals(wanted.pixels(), read.getRGB(0, 0, 61, 40, null, 0, 61))
+        }
     }
 
     @Test
