@@ -1,8 +1,10 @@
 """Makes the golden files beside it: `make golden`, then look at `git diff --stat tests/golden`.
 
-tiles.json holds the tile plans that Python and Kotlin must both produce. networks.json holds what each
-network answers to one image, with weights that depend on the names of its tensors alone. complexity.json
-holds what each network costs, and the parameters and multiply-adds of the papers' ablations.
+tiles.json holds the tile plans that Python and Kotlin must both produce, pixels.json how both turn
+pixels into floats and back, mirror an image and put tiles together. networks.json holds what each
+network answers to one image, with weights that depend on the names of its tensors alone.
+complexity.json holds what each network costs, and the parameters and multiply-adds of the papers'
+ablations.
 """
 
 import hashlib
@@ -14,11 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgesr.data.images import to_tensor, to_uint8
 from edgesr.errors import UserError
 from edgesr.models import MODELS, SCALES, create_model
 from edgesr.models.ablations import ABLATIONS, Ablation
+from edgesr.models.bicubic import Bicubic
 from edgesr.models.complexity import Counts, complexity, count, on_meta
-from edgesr.tiling import padded_length, plan
+from edgesr.tiling import padded_length, plan, upscale_tiled
 
 FOLDER = Path(__file__).parent
 PRIMES = (2, 61, 127)
@@ -45,6 +49,14 @@ REFUSED = [  # length, tile, overlap, multiple
     (10, 16, -1, 1),
     (10, 16, 0, 0),
 ]
+MIRRORED = [(1, 4), (2, 9), (5, 5), (5, 12), (61, 64)]  # length, padded
+ENLARGED = [(2, 7, 5), (3, 4, 9), (4, 6, 6)]  # scale, LR height, LR width
+TILED = [  # scale, LR height and width, tile height and width, overlap, multiple
+    (2, 13, 25, 12, 16, 2, 1),
+    (3, 5, 3, 8, 10, 3, 1),
+    (4, 9, 18, 16, 16, 4, 4),
+    (2, 17, 17, 16, 16, 0, 16),
+]
 
 
 def tile_plans() -> dict[str, Any]:
@@ -52,6 +64,17 @@ def tile_plans() -> dict[str, Any]:
     return {
         "plans": [_planned(length, *grid) for grid in GRIDS for length in sorted(_lengths(grid[0]))],
         "refused": [_refused(*arguments) for arguments in REFUSED],
+    }
+
+
+def pixels() -> dict[str, Any]:
+    """Levels of 0..255 ↔ floats by their bits, mirror images, bicubic, and tiles put together."""
+    return {
+        "units": [_unit(level) for level in range(256)],
+        "levels": [_level(value) for value in _hard_values()],
+        "mirrored": [_mirrored(*lengths) for lengths in MIRRORED],
+        "bicubic": [_enlarged(*sizes) for sizes in ENLARGED],
+        "tiled": [_tiled(*sizes) for sizes in TILED],
     }
 
 
@@ -180,8 +203,72 @@ def _refused(length: int, tile: int, overlap: int, multiple: int) -> dict[str, i
     raise AssertionError(f"plan accepted {(length, tile, overlap, multiple)}")
 
 
+def _unit(level: int) -> dict[str, int]:
+    value = to_tensor(np.full((1, 1, 1), level, np.uint8)).numpy()[0, 0, 0, 0]
+    return {"level": level, "bits": _bits(value)}
+
+
+def _level(value: np.float32) -> dict[str, int]:
+    level = to_uint8(torch.full((3, 1, 1), float(value)))[0, 0, 0]
+    return {"bits": _bits(value), "level": int(level)}
+
+
+def _hard_values() -> list[np.float32]:
+    """Where rounding turns, as near to it as float32 can be, and what is out of range."""
+    turns = ((np.arange(255) + 0.5) / 255).astype(np.float32)
+    near = [np.nextafter(turns, np.float32(0)), turns, np.nextafter(turns, np.float32(1))]
+    outside = np.array([-1e9, -1, -1e-9, 0, 1, 1 + 1e-6, 7, 1e9], np.float32)
+    return [*np.stack(near, 1).ravel(), *outside]
+
+
+def _bits(value: np.float32) -> int:
+    return int(np.float32(value).view(np.int32))
+
+
+def _mirrored(length: int, padded: int) -> dict[str, Any]:
+    indices = np.pad(np.arange(length), (0, padded - length), mode="symmetric")
+    return {"length": length, "indices": indices.tolist()}
+
+
+def _picture(height: int, width: int) -> np.ndarray:
+    """Pixels (H,W,3) of noise."""
+    values = noise(f"picture {height}x{width}", 3 * height * width).numpy()
+    return ((values + 1) * 128).astype(np.uint8).reshape(height, width, 3)
+
+
+def _packed(picture: np.ndarray) -> list[int]:
+    red, green, blue = picture.reshape(-1, 3).astype(int).T
+    return (red << 16 | green << 8 | blue).tolist()
+
+
+def _enlarged(scale: int, height: int, width: int) -> dict[str, Any]:
+    lr = _picture(height, width)
+    sr = to_uint8(Bicubic(scale)(to_tensor(lr)))
+    return {"scale": scale, "height": height, "width": width, "lr": _packed(lr), "sr": _packed(sr)}
+
+
+def _tiled(
+    scale: int, height: int, width: int, tile_height: int, tile_width: int, overlap: int, multiple: int
+) -> dict[str, Any]:
+    """Tiles by a network that repeats pixels, each after its mean with the one opposite in the tile."""
+
+    def upscale(lr: Tensor) -> Tensor:
+        folded = (lr + lr.flip(2, 3)) / 2
+        return folded.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+
+    lr, tile = _picture(height, width), (tile_height, tile_width)
+    grid = {"scale": scale, "overlap": overlap, "multiple": multiple}
+    tiled = upscale_tiled(
+        upscale, to_tensor(lr), scale=scale, tile=tile, overlap=overlap, multiple=multiple
+    )
+    sr = to_uint8(tiled)
+    sizes = {"height": height, "width": width, "tile_height": tile_height, "tile_width": tile_width}
+    return {**grid, **sizes, "lr": _packed(lr), "sr": _packed(sr)}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)  # how many there are moves the last digits
     (FOLDER / "tiles.json").write_text(text(tile_plans()), encoding="utf-8")
+    (FOLDER / "pixels.json").write_text(text(pixels()), encoding="utf-8")
     (FOLDER / "networks.json").write_text(text(networks()), encoding="utf-8")
     (FOLDER / "complexity.json").write_text(text(costs()), encoding="utf-8")

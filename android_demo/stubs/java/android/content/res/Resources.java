@@ -1,0 +1,8 @@
+package android.content.res;
+
+import android.util.DisplayMetrics;
+
+public class Resources {
+    public native DisplayMetrics getDisplayMetrics();
+    public native String getQuantityString(int id, int quantity, Object... formatArgs);
+}

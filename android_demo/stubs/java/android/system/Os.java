@@ -1,0 +1,5 @@
+package android.system;
+
+public final class Os {
+    public static native long sysconf(int name);
+}

@@ -1,0 +1,6 @@
+package android.view;
+
+public abstract class Window {
+    public native void addFlags(int flags);
+    public native void clearFlags(int flags);
+}

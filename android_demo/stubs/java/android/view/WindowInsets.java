@@ -1,0 +1,16 @@
+package android.view;
+
+import android.graphics.Insets;
+
+public final class WindowInsets {
+    public native int getSystemWindowInsetLeft();
+    public native int getSystemWindowInsetTop();
+    public native int getSystemWindowInsetRight();
+    public native int getSystemWindowInsetBottom();
+    public native Insets getInsets(int typeMask);
+
+    public static final class Type {
+        public static native int systemBars();
+        public static native int displayCutout();
+    }
+}

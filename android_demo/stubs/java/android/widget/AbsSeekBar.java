@@ -1,0 +1,7 @@
+package android.widget;
+
+import android.content.Context;
+
+public abstract class AbsSeekBar extends ProgressBar {
+    public AbsSeekBar(Context context) { super(context); }
+}

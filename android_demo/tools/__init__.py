@@ -1,0 +1,1 @@
+"""What proves the app without an Android SDK: fetch the tools, compile, look references up, link."""

@@ -1,0 +1,75 @@
+"""The app's tiler with the bundled model gives the pixels that Python gives, to the byte."""
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from android_demo.tools import kotlin
+from android_demo.tools.toolchain import ASSETS
+from edgesr.data.drawn import drawn_pairs
+from edgesr.data.images import read_uint8, to_tensor, to_uint8
+from edgesr.engines import open_artifact
+
+pytestmark = [pytest.mark.android, pytest.mark.slow]
+
+MODEL = ASSETS / "msfin-s_x4_w8a8_64x64.pte"
+RUNNER = [sys.executable, "-m", "android_demo.tools.runner"]
+
+
+@pytest.fixture(params=["python", "native"])
+def runner(request: pytest.FixtureRequest) -> list[str]:
+    """The command of a process that runs the model named after it."""
+    if request.param == "python":
+        return RUNNER
+    if find_spec("export.native") is None:
+        pytest.skip("export/native, which builds ExecuTorch's C++ runner, is not in this tree")
+    return import_module("export.native.build").host().start
+
+
+@pytest.fixture
+def drawn() -> NDArray[np.uint8]:
+    """Narrower than a tile, and two tiles high."""
+    return next(drawn_pairs(4, 1, size=320)).lr[:71, :53]
+
+
+@pytest.fixture
+def photo(shared: Path) -> NDArray[np.uint8]:
+    """A part of a photograph: four tiles by three."""
+    path = shared / "data" / "train" / "BSD200" / "100075.jpg"
+    return read_uint8(path)[100:231, 40:201]
+
+
+@pytest.mark.parametrize("name", ["drawn", "photo"])
+def test_equals_python(
+    name: str,
+    runner: list[str],
+    core: Path,
+    core_tests: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    lr = request.getfixturevalue(name)
+    small, large = tmp_path / "lr.png", tmp_path / "sr.png"
+    Image.fromarray(lr).save(small)
+    arguments = [str(MODEL.with_suffix(".properties")), str(small), str(large), *runner, str(MODEL)]
+    done = kotlin.run_class([core_tests, core], "edgesr.core.UpscaleFileKt", arguments)
+    assert done.returncode == 0, done.stderr
+    wanted = to_uint8(open_artifact(MODEL).tiled()(to_tensor(lr)))
+    assert np.array_equal(read_uint8(large), wanted)
+
+
+def test_runner_that_fails_is_an_error(core: Path, core_tests: Path, tmp_path: Path) -> None:
+    small = tmp_path / "lr.png"
+    Image.new("RGB", (5, 5)).save(small)
+    card = str(MODEL.with_suffix(".properties"))
+    arguments = [card, str(small), str(tmp_path / "sr.png"), *RUNNER, str(tmp_path / "absent.pte")]
+    done = kotlin.run_class([core_tests, core], "edgesr.core.UpscaleFileKt", arguments)
+    assert done.returncode != 0
+    assert "The runner ended before it answered" in done.stderr
+    assert not (tmp_path / "sr.png").exists()
