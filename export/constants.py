@@ -10,7 +10,7 @@ DEQUANTIZERS = {
     decomposed.dequantize_per_channel.default: 4,
     decomposed.dequantize_per_tensor.default: 3,
 }
-"""Operator → where its quant_min stands; quant_max and dtype follow. 1 and 2 are scale and zero point."""
+"""Operator → where its quant_min stands, with quant_max and dtype behind; 1 and 2 are scale and zero."""
 
 
 def example_of(program: ExportedProgram) -> Tensor:

@@ -46,3 +46,30 @@ def qat_checkpoint(tiny: None, float_checkpoint: Path, tmp_path: Path) -> Path:
     origin = {"init": {"file": "float", "sha256": checkpoints.load(float_checkpoint).sha256}}
     checkpoint = Checkpoint("lffn-s", 2, "w8a8", graph.state_dict(), origin)
     return checkpoints.save(checkpoint, tmp_path / "qat")
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> Callable[[str, int, str | None], Path]:
+    """(network, scale, scheme or None for float) → a checkpoint with fresh weights, calibrated on noise.
+
+    The SR is in range: an exploding output says nothing of 8-bit levels.
+    """
+
+    def save(name: str, scale: int, scheme: str | None) -> Path:
+        torch.manual_seed(0)
+        model, lr = create_model(name, scale=scale).eval(), torch.rand(2, 3, 16, 16)
+        with torch.no_grad():
+            spread = (model(lr) - model(lr).mean()).abs().max()
+            last = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
+            for parameter in last.parameters():
+                parameter.mul_(min(1.0, 0.3 / spread.item()))
+        path = tmp_path / f"{name}_{scheme}"
+        if scheme is None:
+            return checkpoints.save(Checkpoint(name, scale, None, model.state_dict()), path)
+        graph = pt2e.prepare(model, find_scheme(scheme), (2, 3, 16, 16))
+        with torch.no_grad():
+            graph(lr)
+        pt2e.freeze(graph, lr)
+        return checkpoints.save(Checkpoint(name, scale, scheme, graph.state_dict()), path)
+
+    return save
