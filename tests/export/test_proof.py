@@ -1,7 +1,9 @@
 """Faults planted into saved packages: each is found, by where it is and not by its effect on images."""
 
+import json
 import shutil
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from edgesr.engines.mlpackage import RECORD, read_program, specification
+from edgesr.errors import UserError
 from edgesr.quantization import find_scheme, pt2e
-from export import coreml
+from export import command, coreml
 from export.constants import decomposed
 from export.mlpackage import census
 from export.proof import altered_constants, prove
@@ -50,10 +53,10 @@ def packages(program: ExportedProgram, tmp_path_factory: pytest.TempPathFactory)
 
 
 class Package:
-    """A copy of a package, to be spoilt."""
+    """A package that is going to be spoilt."""
 
-    def __init__(self, source: Path, folder: Path) -> None:
-        self.path = Path(shutil.copytree(source, folder / "copy.mlpackage"))
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.file = specification(self.path)
         self.spec: Any = Model_pb2.Model()
         self.spec.ParseFromString(self.file.read_bytes())
@@ -171,13 +174,17 @@ def test_planted_fault(
     precision: str,
     plant: Callable[[Package], None],
 ) -> None:
-    package = Package(packages[precision], tmp_path)
+    package = Package(copied(packages[precision], tmp_path))
     assert prove(program, package.save(), twin_of(precision, packages)).failures == []
     plant(package)
     failures = prove(program, package.save(), twin_of(precision, packages)).failures
     assert failures != []
     if plant is plant_a_float_weight:
         assert census(package.path).float_weight_bytes > census(packages[precision]).float_weight_bytes
+
+
+def copied(source: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(source, folder / "copy.mlpackage"))
 
 
 def twin_of(precision: str, packages: dict[str, Path]) -> Callable[[Path], None] | None:
@@ -197,13 +204,43 @@ def test_faults_of_the_twin_count(
     program: ExportedProgram, packages: dict[str, Path], tmp_path: Path
 ) -> None:
     """What is wrong in both, because a converter makes it so, is found in the twin."""
-    twin = Package(packages["fp32"], tmp_path)
+    twin = Package(copied(packages["fp32"], tmp_path))
     swap_concatenated(twin)
     failures = prove(program, packages["fp16"], copying(twin.save())).failures
     assert "levels from its graph" in failures[0]
     assert "differ at concat" in failures[1]
 
 
+@pytest.mark.slow
+def test_export_rejects_a_planted_float_weight(
+    monkeypatch: pytest.MonkeyPatch, qat_checkpoint: Path, tmp_path: Path
+) -> None:
+    """In the package that is shipped, of the very values that the integers had: no image shows it."""
+    out, save = tmp_path / "out", coreml.save
+    arguments = ["--checkpoint", str(qat_checkpoint), "--tile", "24x24", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["export.coreml", *arguments])
+
+    def faulty(model: Any, path: Path) -> None:
+        save(model, path)
+        if path.name != "twin.mlpackage":
+            package = Package(path)
+            plant_a_float_weight(package)
+            package.save()
+
+    monkeypatch.setattr(coreml, "save", faulty)
+    with pytest.raises(UserError, match=r"outside its budget .*\n  the package is not its float32 twin"):
+        command.main(coreml)
+    name = "lffn-s_x2_w8a8_24x24.mlpackage"
+    rejected = [f"{name}.rejected", f"{name}.rejected.report.json"]
+    assert sorted(path.name for path in out.iterdir()) == rejected
+    assert not json.loads((out / rejected[1]).read_text())["verdict"]["passed"]
+
+    monkeypatch.setattr(coreml, "save", save)
+    command.main(coreml)
+    assert sorted(path.name for path in out.iterdir()) == [name, f"{name}.report.json"]
+
+
+@pytest.mark.slow
 def test_scales_that_a_pass_changes(
     monkeypatch: pytest.MonkeyPatch,
     small_networks: dict[str, Callable[[int], nn.Module]],
