@@ -9,7 +9,7 @@ import coremltools as ct
 import numpy as np
 import pytest
 import torch
-from coremltools.converters.mil import Builder
+from coremltools.converters import mil
 
 from edgesr.engines import open_artifact
 from edgesr.engines.coreml import FACTS
@@ -17,6 +17,7 @@ from edgesr.engines.interpreter import Interpreter
 from edgesr.engines.mlpackage import read_program, specification
 from edgesr.errors import UserError
 
+BUILDER: Any = mil.Builder  # its operations are added as it is imported
 TILE = (1, 3, 4, 4)
 OURS = {
     "model": "lffn-s",
@@ -35,12 +36,12 @@ def package(
 ) -> Path:
     """A convolution and a pixel shuffle, written by coremltools; `odd` adds what we do not know."""
 
-    @Builder.program(input_specs=[Builder.TensorSpec(TILE)], opset_version=ct.target.iOS17)
+    @BUILDER.program(input_specs=[BUILDER.TensorSpec(TILE)], opset_version=ct.target.iOS17)
     def program(image: Any) -> Any:
-        x = Builder.conv(x=image, weight=WEIGHT, pad_type="same")
-        return Builder.pixel_shuffle(x=Builder.sin(x=x) if odd else x, upscale_factor=2)
+        x = BUILDER.conv(x=image, weight=WEIGHT, pad_type="same")
+        return BUILDER.pixel_shuffle(x=BUILDER.sin(x=x) if odd else x, upscale_factor=2)
 
-    model = ct.convert(
+    model: Any = ct.convert(
         program,
         minimum_deployment_target=ct.target.iOS17,
         compute_precision=precision,

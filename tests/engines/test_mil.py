@@ -1,6 +1,6 @@
 """Each operation against coremltools' own value of it where it has one, else against PyTorch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +8,13 @@ import coremltools as ct
 import numpy as np
 import pytest
 import torch
-from coremltools.converters.mil import Builder
+from coremltools.converters import mil
 from torch import Tensor
 from torch.nn import functional as F
 
 from edgesr.engines.mil import OPERATIONS, quantize_by_reciprocal
+
+BUILDER: Any = mil.Builder  # its operations are added as it is imported
 
 
 def values(*shape: int, low: float = -2.0, high: float = 2.0) -> Tensor:
@@ -199,13 +201,13 @@ def named(case: Case) -> str:
 def test_against_coremltools(case: Case) -> None:
     theirs: list[Any] = []
 
-    @Builder.program(input_specs=[Builder.TensorSpec((1,))], opset_version=ct.target.iOS17)
+    @BUILDER.program(input_specs=[BUILDER.TensorSpec((1,))], opset_version=ct.target.iOS17)
     def program(unused: Any) -> Any:
         arguments = {name: plain(value) for name, value in case.arguments.items()}
         if isinstance(arguments.get("scale"), float):
             arguments["scale"] = np.float32(arguments["scale"])
-        made = getattr(Builder, case.kind)(**arguments)
-        for value in made if isinstance(made, list | tuple) else [made]:
+        made = getattr(BUILDER, case.kind)(**arguments)
+        for value in made if isinstance(made, (list, tuple)) else [made]:
             theirs.append(value.op.materialized_val_inference() if value.val is None else value.val)
         return unused
 
@@ -237,5 +239,7 @@ def test_two_ways_to_quantize() -> None:
         multiplied = quantize_by_reciprocal(x, scale, "int8", zero_point)
         fake = torch.fake_quantize_per_tensor_affine(x, float(scale), 3, -128, 127)
         assert torch.equal((multiplied.float() - 3) * scale, fake)
-        moved += int((OPERATIONS["quantize"](x, scale, "int8", zero_point) != multiplied).sum())
+        divided = OPERATIONS["quantize"](x, scale, "int8", zero_point)
+        assert isinstance(divided, Tensor)
+        moved += int((divided != multiplied).sum())
     assert moved > 0

@@ -92,7 +92,7 @@ def milliseconds(model: Any, lr: Image.Image) -> float:
 
 def placement(model: Any, units: str) -> dict[str, dict[str, float]]:
     """Device → how many operations it is given, and their share of the cost that Core ML expects."""
-    plan = ct.models.compute_plan.MLComputePlan.load_from_path(
+    plan: Any = ct.models.compute_plan.MLComputePlan.load_from_path(
         model.get_compiled_model_path(), compute_units=ct.ComputeUnit[units]
     )
     counts, costs = Counter[str](), Counter[str]()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from coremltools.proto import MIL_pb2, Model_pb2
+from coremltools.proto import Model_pb2
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -24,6 +24,8 @@ from export.proof import altered_constants, prove
 
 FACTS = {"model": "lffn-s", "scale": 2, "tile": [16, 16], "commit": "none"}
 SHAPE = (1, 3, 16, 16)
+FLOAT16 = 10
+"""In MIL.proto's enumeration of types."""
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def enlarge_a_scale(package: Package, kind: str = "quantize") -> None:
 def enlarge_a_weights_scale(package: Package) -> None:
     operation = package.of("constexpr_affine_dequantize")[3]
     file, begin, _ = package.blob(operation.attributes["scale"])
-    half = operation.attributes["scale"].type.tensorType.dataType == MIL_pb2.DataType.FLOAT16
+    half = operation.attributes["scale"].type.tensorType.dataType == FLOAT16
     layout = struct.Struct("<e" if half else "<f")
     content = bytearray(file.read_bytes())
     layout.pack_into(content, begin, 1.01 * layout.unpack_from(content, begin)[0])
@@ -142,7 +144,7 @@ def plant_a_float_weight(package: Package) -> None:
         del operation.attributes[attribute]
     value = operation.attributes["val"]
     value.type.CopyFrom(declared)
-    if declared.tensorType.dataType == MIL_pb2.DataType.FLOAT16:
+    if declared.tensorType.dataType == FLOAT16:
         value.immediateValue.tensor.bytes.values = dequantized.half().numpy().tobytes()
     else:
         value.immediateValue.tensor.floats.values.extend(dequantized.flatten().tolist())
