@@ -35,8 +35,8 @@ NO_LATENCY: str = (
     "On a Mac: make mac"
 )
 
-# Float16 rounds a value in [0,1] by a sixteenth of a level at most; over a network's depth that is a level
-# here and there. Int8 files are judged as those of other targets, and proven besides.
+# Float16 rounds a value in [0,1] by a sixteenth of a level at most; over a network's depth that is a
+# level here and there. Int8 files are judged as those of other targets, and proven besides.
 HALF_BUDGET = Budget(48.0, 4, 0.02, 1, 0, None)
 
 RESCALING = "common::distributive_quantized_binary_op_scale_normalization"

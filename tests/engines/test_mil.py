@@ -1,6 +1,6 @@
 """Each operation against coremltools' own value of it where it has one, else against PyTorch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
