@@ -5,6 +5,8 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+import edgesr.quantization.pt2e  # noqa: F401  it registers the operators below
+
 decomposed = torch.ops.quantized_decomposed
 DEQUANTIZERS = {
     decomposed.dequantize_per_channel.default: 4,
