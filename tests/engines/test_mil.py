@@ -80,6 +80,7 @@ BY_COREMLTOOLS = [
     Case("split", {"x": X, "split_sizes": [1, 2, 3], "axis": 1}),
     Case("stack", {"values": [X, X + 1], "axis": 2}),
     Case("expand_dims", {"x": X, "axes": [0, -1]}),
+    Case("expand_dims", {"x": X, "axes": [3, 0]}),
     Case("squeeze", {"x": values(1, 3, 1, 4), "axes": [0, 2]}),
     Case("reshape", {"x": X, "shape": [2, -1, 7]}),
     Case("transpose", {"x": X, "perm": [0, 3, 1, 2]}),
