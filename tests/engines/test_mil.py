@@ -183,7 +183,7 @@ def plain(argument: Any) -> Any:
 
 
 def as_kernel_takes(name: str, argument: Any) -> Any:
-    if name == "scale" or isinstance(argument, np.int8):
+    if name == "scale" or isinstance(argument, np.generic):
         return torch.as_tensor(argument)
     return argument
 
