@@ -9,7 +9,7 @@ MODELS ?= lffn-s msfin-s
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types layers check test fix demo golden bench
+.PHONY: help setup lint types layers check test fix demo golden bench mac
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,9 @@ demo: $(STAMP) ## train MSFIN-S quantization-aware for a little while and export
 
 golden: $(STAMP) ## make the golden files anew; then look at `git diff --stat tests/golden`
 	$(BIN)/python tests/golden/make_golden.py
+
+mac: $(STAMP) ## on a Mac: Core ML itself against our interpreter, on CPU, GPU and Neural Engine
+	$(BIN)/pytest -m mac tests/export/test_coreml_mac.py
 
 bench: $(STAMP) ## time networks in PyTorch and as files here: make bench MODELS="lffn-s mlrn"
 	$(BIN)/python -m export.bench --model $(MODELS) --profile

@@ -1,8 +1,9 @@
-"""Files that are either whole or absent."""
+"""Files, and folders that count as one, that are either whole or absent."""
 
 import glob
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    Whatever interrupts the block (an error, a full disk, Ctrl-C), `path` keeps its old content and the
-    temporary file is removed. Missing parent folders are made.
+    Whatever interrupts the block (an error, a full disk, Ctrl-C), `path` keeps its old content and what
+    is temporary is removed. Missing parent folders are made. The block finds an empty file, which it may
+    replace by a folder (an .mlpackage is one).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -22,12 +24,54 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes 0600 files; ours are ordinary ones
-        temporary.replace(path)
+        for part in contents(temporary):
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.chmod(0o666 & ~_umask())  # mkstemp makes 0600 files; ours are ordinary ones
+        move(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder to `target`, in place of what is there.
+
+    No folder can be renamed onto one that holds something, so an old one steps aside first: for that
+    moment `target` is absent, and it comes back if the second step fails.
+    """
+    if not (source.is_dir() or target.is_dir()):
+        source.replace(target)
+        return
+    aside = source.with_name(f"{source.name}.old")
+    if target.exists():
+        target.replace(aside)
+    try:
+        source.replace(target)
+    except BaseException:
+        if aside.exists():
+            aside.replace(target)
+        raise
+    remove(aside)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all that it holds; nothing if it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def contents(path: Path) -> list[Path]:
+    """The files of a folder, sorted; of a file, itself; none if it is not there."""
+    if path.is_dir():
+        return sorted(part for part in path.rglob("*") if part.is_file())
+    return [path] if path.exists() else []
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return sum(part.stat().st_size for part in contents(path))
 
 
 @contextmanager
@@ -61,7 +105,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Of a folder, that of the list of its files which `sha256sum` prints in it, sorted by their names.
+    """
+    if path.is_dir():
+        names = sorted((part.relative_to(path).as_posix(), part) for part in contents(path))
+        listing = "".join(f"{sha256(part)}  {name}\n" for name, part in names)
+        return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

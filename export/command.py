@@ -9,14 +9,14 @@ from edgesr.errors import UserError
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES
 from export.choose import FP32, choose_checkpoint
 from export.pipeline import Request, export
-from export.target import Target
+from export.target import Interpreted, Target
 
 TILE = "64x64"
 
 
 def main(target: Target) -> None:
     """Export a checkpoint, verify the file and write its report. UserError if it fails its budget."""
-    args = _parser(target.NAME).parse_args()
+    args = _parser(target).parse_args()
     checkpoint = choose_checkpoint(args.checkpoint, args.model, args.scale, args.scheme)
     reference = checkpoints.load(args.float_checkpoint) if args.float_checkpoint else None
     request = Request(
@@ -26,16 +26,17 @@ def main(target: Target) -> None:
         args.out,
         args.benchmark,
         reference,
+        getattr(args, "precision", None),
     )
     export(target, request, say=print)
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
+def _parser(target: Target) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"python -m export.{name}",
-        description=f"Lower a checkpoint to {name}, run the file, compare it with the trained network "
-        "and write a report beside it. A file outside its budget is kept as .rejected, with exit "
-        "status 1. With no arguments: the newest QAT run under ./runs, else the bundled weights.",
+        prog=f"python -m export.{target.NAME}",
+        description=f"Lower a checkpoint to {target.NAME}, run the file, compare it with the trained "
+        "network and write a report beside it. A file outside its budget is kept as .rejected, with "
+        "exit status 1. With no arguments: the newest QAT run under ./runs, else the bundled weights.",
     )
     add = parser.add_argument
     add("--checkpoint", type=Path, help="a checkpoint of recipes.qat or recipes.train")
@@ -63,6 +64,12 @@ def _parser(name: str) -> argparse.ArgumentParser:
         type=Path,
         help="the float network to compare with (default: its parent)",
     )
+    if isinstance(target, Interpreted):
+        add(
+            "--precision",
+            choices=list(target.PRECISIONS),
+            help="what is not int8 is computed in it (default fp16, but with --scheme fp32 fp32)",
+        )
     return parser
 
 

@@ -16,7 +16,7 @@ from edgesr import Upscaler
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import to_tensor
-from edgesr.engines import Artifact, file_name, open_artifact
+from edgesr.engines import INTERPRETED, SUFFIXES, Artifact, file_name, open_artifact
 from edgesr.engines.executorch import open_file
 from edgesr.errors import UserError
 from edgesr.files import replacing
@@ -51,7 +51,13 @@ class Entry:
 
 
 def of_artifact(artifact: Artifact) -> Entry:
-    """An exported file beside its published network, at its own tile. UserError if that is unknown."""
+    """An exported file beside its published network, at its own tile. UserError if that is unknown, or
+    if the time that the file takes here is that of an interpreter.
+    """
+    if artifact.path.suffix in {SUFFIXES[engine] for engine in INTERPRETED}:
+        raise UserError(
+            f"{artifact.path.name} is run by an interpreter here, whose time says nothing of a device."
+        )
     create_model(artifact.model, scale=artifact.scale)
     role = EDGE if artifact.scheme == FP32 else INT8
     return Entry(artifact.model, artifact.scale, artifact.tile, {role: artifact.path})

@@ -1,7 +1,7 @@
 """Checkpoint → program → file → report: the same steps for every target."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import to_tensor
 from edgesr.engines import file_name, open_artifact
 from edgesr.errors import UserError
-from edgesr.files import replacing, sha256
+from edgesr.files import move, remove, replacing, sha256, size
 from edgesr.models import MODELS
 from edgesr.provenance import commit, versions
 from edgesr.quantization import pt2e
@@ -24,8 +24,8 @@ from edgesr.tiling import plan
 from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.memory import peak_rss
-from export.report import BUDGETS, Parity, Report
-from export.target import Target
+from export.report import BUDGETS, Budget, Parity, Report
+from export.target import Interpreted, Target
 
 DRAWN_IMAGES = 4
 
@@ -41,6 +41,8 @@ class Request:
     benchmarks: list[Path]
     parent: Checkpoint | None
     """The float network to score beside it; None: its parent, where the checkpoint names one."""
+    precision: str | None = None
+    """Of the float part, for a target that has several."""
 
     @property
     def scheme(self) -> str:
@@ -65,6 +67,7 @@ class Request:
             "checkpoint_sha256": self.checkpoint.sha256,
             "commit": commit(),
             "versions": versions(),
+            **({} if self.precision is None else {"precision": self.precision}),
         }
 
 
@@ -79,7 +82,12 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     checkpoint = request.checkpoint
     for folder in request.benchmarks:
         load_benchmark(folder, checkpoint.scale)  # refuses one that is not there, before the work
-    name = file_name(checkpoint.model, checkpoint.scale, request.scheme, request.tile, target.NAME)
+    label = request.scheme
+    if isinstance(target, Interpreted):
+        precision = request.precision or target.default_precision(request.scheme)
+        request = replace(request, precision=precision)
+        label = target.label(request.scheme, precision)
+    name = file_name(checkpoint.model, checkpoint.scale, label, request.tile, target.NAME)
     path, rejected = request.out / name, request.out / f"{name}.rejected"
     say(f"capturing {name}")
     reference, program, inexact = build(request, target.FOLD_WEIGHTS)
@@ -88,15 +96,18 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
         target.lower(program, request.facts, temporary)
         say("running the file and comparing")
         report = examine(target, request, temporary, reference, inexact)
+        if isinstance(target, Interpreted):
+            say("proving that the file is the trained graph")
+            report.proof = target.verify(program, temporary, str(request.precision))
         report.artifact = {"file": name, **report.artifact}
         verdict = rejected if report.failures else path
         report.write(verdict.with_name(f"{verdict.name}.report.json"))
         if report.failures:
-            temporary.replace(rejected)
+            move(temporary, rejected)
             failures = "".join(f"\n  {failure}" for failure in report.failures)
             raise UserError(f"The file is outside its budget and kept as {rejected}:{failures}")
     for leftover in (rejected, rejected.with_name(f"{rejected.name}.report.json")):
-        leftover.unlink(missing_ok=True)
+        remove(leftover)
     say(report.summary() + f"\npassed: {path}")
     return path
 
@@ -122,11 +133,11 @@ def examine(
     """Open the file, run it on images, and write down everything that the verdict rests on."""
     artifact = open_artifact(path)
     report = Report(
-        artifact={"bytes": path.stat().st_size, "sha256": sha256(path)},
+        artifact={"bytes": size(path), "sha256": sha256(path)},
         facts=request.facts,
         census=target.census(path),
         parity=Parity("fake-quant graph" if request.checkpoint.scheme else "float network"),
-        budget=BUDGETS[request.scheme],
+        budget=_budget(target, request),
         converted_difference=inexact,
     )
     original = _original(request) if request.benchmarks else None
@@ -136,9 +147,18 @@ def examine(
     if not request.benchmarks:
         pairs = drawn_pairs(artifact.scale, DRAWN_IMAGES)
         measure(artifact, reference, None, pairs, report.parity)
+    if isinstance(target, Interpreted):  # time and memory would be the interpreter's
+        report.no_latency = target.NO_LATENCY
+        return report
     report.latency = latency(artifact)
     report.peak_rss_bytes = peak_rss(path.resolve())
     return report
+
+
+def _budget(target: Target, request: Request) -> Budget:
+    if isinstance(target, Interpreted) and request.precision:
+        return target.budget(request.scheme, request.precision)
+    return BUDGETS[request.scheme]
 
 
 def _original(request: Request) -> Upscaler | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.files import write_text
+from export.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,12 @@ class Report:
     """Largest difference of fake-quantized and converted graph, in [0,1]: must be 0. None for fp32."""
     quality: dict[str, Quality] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
+    """Empty where the runtime is not to be had here; `no_latency` says why."""
+    no_latency: str = ""
     peak_rss_bytes: int | None = None
     """Resident memory that a run of one tile adds to the idle runtime's, at its peak."""
+    proof: Proof | None = None
+    """Of a target whose files only an interpreter of ours runs here."""
 
     @property
     def failures(self) -> list[str]:
@@ -150,7 +155,8 @@ class Report:
                 and census.float_weight_bytes > budget.max_float_weight_bytes
             ),
         }
-        return [text for text, failed in checks.items() if failed] + self._drops()
+        proven = [] if self.proof is None else self.proof.failures
+        return [text for text, failed in checks.items() if failed] + self._drops() + proven
 
     def _drops(self) -> list[str]:
         texts = []
@@ -178,12 +184,17 @@ class Report:
         for name, quality in self.quality.items():
             figures = {k: v for k, v in quality.to_json().items() if v is not None}
             lines.append(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+        lines.append(self._speed())
+        return "\n".join(lines)
+
+    def _speed(self) -> str:
+        if not self.latency:
+            return f"latency: {self.no_latency}"
         ratio = self.latency["against"]["eager fp32, published form"]
-        lines.append(
+        return (
             f"{self.latency['median_ms']:.1f} ms per tile ({self.latency['device']}), "
             f"{ratio:.1f} times faster than eager PyTorch"
         )
-        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         """The report file's content."""
@@ -193,11 +204,12 @@ class Report:
             "census": {k: v for k, v in asdict(self.census).items() if k != "planned_bytes"},
             "parity": self.parity.to_json() | {"converted_max_difference": self.converted_difference},
             "quality": {name: quality.to_json() for name, quality in self.quality.items()},
-            "latency": self.latency,
+            "latency": self.latency or {"absent": self.no_latency},
             "memory": {
                 "planned_bytes": self.census.planned_bytes,
                 "peak_rss_bytes": self.peak_rss_bytes,
             },
+            **({} if self.proof is None else {"proof": self.proof.figures}),
             "verdict": {
                 "passed": not self.failures,
                 "budget": asdict(self.budget),

@@ -1,6 +1,7 @@
 """Files are whole or absent; commands end with a status and without a traceback."""
 
 import errno
+import hashlib
 import subprocess
 import sys
 import textwrap
@@ -10,7 +11,7 @@ import pytest
 
 from edgesr.cli import Progress, run
 from edgesr.errors import UserError
-from edgesr.files import replacing, sha256, write_text
+from edgesr.files import replacing, sha256, size, write_text
 
 
 def failing(error: BaseException):
@@ -66,6 +67,58 @@ def test_replacing_keeps_the_old_file_until_the_end(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
 
 
+def test_replacing_a_folder(tmp_path: Path) -> None:
+    """A folder that is one artifact is swapped as a whole; nothing else is left beside it."""
+    path = tmp_path / "a.mlpackage"
+
+    def write(names: list[str], interrupted: bool = False) -> None:
+        with replacing(path) as temporary:
+            temporary.unlink()
+            (temporary / "inner").mkdir(parents=True)
+            for name in names:
+                (temporary / "inner" / name).write_text(name)
+                (temporary / "inner" / name).chmod(0o600)
+            if interrupted:
+                raise KeyboardInterrupt
+
+    write(["a", "b"])
+    with pytest.raises(KeyboardInterrupt):
+        write(["d"], interrupted=True)
+    assert sorted(part.name for part in path.rglob("*")) == ["a", "b", "inner"]
+    write(["c"])
+    assert sorted(part.name for part in path.rglob("*")) == ["c", "inner"]
+    assert (path / "inner" / "c").stat().st_mode & 0o777 == 0o666 & ~umask()
+    assert [part.name for part in tmp_path.iterdir()] == ["a.mlpackage"]
+    write_text(path, "a file again")
+    assert path.read_text() == "a file again"
+    assert [part.name for part in tmp_path.iterdir()] == ["a.mlpackage"]
+
+
+def test_a_folder_that_cannot_be_swapped_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, renaming = tmp_path / "a.mlpackage", Path.replace
+    path.mkdir()
+    (path / "old").touch()
+
+    def replace(self: Path, target: Path) -> Path:
+        if (self / "new").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        return renaming(self, target)
+
+    def write() -> None:
+        with replacing(path) as temporary:
+            temporary.unlink()
+            temporary.mkdir()
+            (temporary / "new").touch()
+            monkeypatch.setattr(Path, "replace", replace)
+
+    with pytest.raises(OSError, match="Input/output"):
+        write()
+    assert [part.name for part in path.iterdir()] == ["old"]
+    assert [part.name for part in tmp_path.iterdir()] == ["a.mlpackage"]
+
+
 def umask() -> int:
     code = "import os; print(os.umask(0))"
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
@@ -95,6 +148,17 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_sha256_and_size_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "abc").write_bytes(b"abc")
+    (tmp_path / "a").write_bytes(b"")
+    listing = f"{sha256(tmp_path / 'a')}  a\n{sha256(tmp_path / 'b' / 'abc')}  b/abc\n"
+    assert sha256(tmp_path) == hashlib.sha256(listing.encode()).hexdigest()
+    assert size(tmp_path) == 3
+    (tmp_path / "b" / "abc").rename(tmp_path / "b" / "abd")
+    assert sha256(tmp_path) != hashlib.sha256(listing.encode()).hexdigest()
 
 
 def test_progress_away_from_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,11 @@ from edgesr import Upscaler
 from edgesr.errors import UserError, unknown
 from edgesr.tiling import upscale_tiled
 
-SUFFIXES: dict[str, str] = {"executorch": ".pte"}
+SUFFIXES: dict[str, str] = {"executorch": ".pte", "coreml": ".mlpackage"}
 """Engine → the suffix of its files. `edgesr.engines.<engine>.open_file` reads them."""
+
+INTERPRETED = {"coreml"}
+"""Engines that are interpreters of ours: right in what they compute, and no measure of time."""
 
 ARTIFACTS = Path("artifacts")
 """Where `python -m export.<engine>` puts its files."""

@@ -46,10 +46,10 @@ def float_checkpoint(tiny: None, tmp_path: Path) -> Path:
 def qat_checkpoint(tiny: None, float_checkpoint: Path, tmp_path: Path) -> Path:
     """Calibrated on noise; its origin names the float checkpoint, as recipes.qat writes it."""
     origin = {"init": {"file": "float", "sha256": checkpoints.load(float_checkpoint).sha256}}
-    return calibrated(origin, tmp_path / "qat")
+    return tiny_qat(origin, tmp_path / "qat")
 
 
-def calibrated(origin: dict[str, Any], path: Path) -> Path:
+def tiny_qat(origin: dict[str, Any], path: Path) -> Path:
     graph = pt2e.prepare(calmed(), find_scheme("w8a8"), (4, 3, 16, 16))
     graph.train()
     for _ in range(4):
@@ -67,7 +67,7 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
         patch.setattr(pipeline, "peak_rss", lambda path: None)  # takes a process of its own
-        checkpoint = checkpoints.load(calibrated({}, folder / "qat"))
+        checkpoint = checkpoints.load(tiny_qat({}, folder / "qat"))
         return export(executorch, Request(checkpoint, (16, 20), 4, folder, [], None), say=print)
 
 
@@ -92,3 +92,30 @@ def _at_hand(get: Callable[[], Any]) -> Any:
         if "EDGESR_REQUIRE_ARM64" in os.environ:
             raise
         pytest.skip(f"cannot build or run it here: {error}")
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> Callable[[str, int, str | None], Path]:
+    """(network, scale, scheme or None for float) → a checkpoint with fresh weights, calibrated on noise.
+
+    The SR is in range: an exploding output says nothing of 8-bit levels.
+    """
+
+    def save(name: str, scale: int, scheme: str | None) -> Path:
+        torch.manual_seed(0)
+        model, lr = create_model(name, scale=scale).eval(), torch.rand(2, 3, 16, 16)
+        with torch.no_grad():
+            spread = (model(lr) - model(lr).mean()).abs().max()
+            last = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
+            for parameter in last.parameters():
+                parameter.mul_(min(1.0, 0.3 / spread.item()))
+        path = tmp_path / f"{name}_{scheme}"
+        if scheme is None:
+            return checkpoints.save(Checkpoint(name, scale, None, model.state_dict()), path)
+        graph = pt2e.prepare(model, find_scheme(scheme), (2, 3, 16, 16))
+        with torch.no_grad():
+            graph(lr)
+        pt2e.freeze(graph, lr)
+        return checkpoints.save(Checkpoint(name, scale, scheme, graph.state_dict()), path)
+
+    return save
