@@ -9,15 +9,22 @@ from edgesr.errors import UserError
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES
 from export.choose import FP32, choose_checkpoint
 from export.pipeline import Request, export
-from export.target import Target
+from export.target import HasOptions, Target
 
 TILE = "64x64"
 
 
 def main(target: Target) -> None:
     """Export a checkpoint, verify the file and write its report. UserError if it fails its budget."""
-    args = _parser(target.NAME).parse_args()
+    parser, options = _parser(target.NAME), {}
+    common = vars(parser.parse_args([]))
+    if isinstance(target, HasOptions):
+        target.add_options(parser)
+    args = parser.parse_args()
     checkpoint = choose_checkpoint(args.checkpoint, args.model, args.scale, args.scheme)
+    if isinstance(target, HasOptions):
+        options = {name: value for name, value in vars(args).items() if name not in common}
+        target.check_options(checkpoint.scheme or FP32, options)
     reference = checkpoints.load(args.float_checkpoint) if args.float_checkpoint else None
     request = Request(
         checkpoint,
@@ -26,6 +33,7 @@ def main(target: Target) -> None:
         args.out,
         args.benchmark,
         reference,
+        options,
     )
     export(target, request, say=print)
 

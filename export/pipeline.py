@@ -1,7 +1,7 @@
 """Checkpoint → program → file → report: the same steps for every target."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.memory import peak_rss
 from export.report import BUDGETS, Parity, Report
-from export.target import Target
+from export.target import ReadsBack, Target
 
 DRAWN_IMAGES = 4
 
@@ -41,6 +41,8 @@ class Request:
     benchmarks: list[Path]
     parent: Checkpoint | None
     """The float network to score beside it; None: its parent, where the checkpoint names one."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of the target alone, by name."""
 
     @property
     def scheme(self) -> str:
@@ -65,6 +67,7 @@ class Request:
             "checkpoint_sha256": self.checkpoint.sha256,
             "commit": commit(),
             "versions": versions(),
+            **self.options,
         }
 
 
@@ -88,6 +91,7 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
         target.lower(program, request.facts, temporary)
         say("running the file and comparing")
         report = examine(target, request, temporary, reference, inexact)
+        report.faults = target.faults(program, temporary) if isinstance(target, ReadsBack) else []
         report.artifact = {"file": name, **report.artifact}
         verdict = rejected if report.failures else path
         report.write(verdict.with_name(f"{verdict.name}.report.json"))

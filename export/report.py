@@ -28,6 +28,8 @@ class Census:
     """Constant float tensors of the delegates: in an int8 file, those of float islands."""
     planned_bytes: int
     """Memory for activations between delegates, as planned when the file was made."""
+    transposes: int = 0
+    """Operators that turn an image's memory round, whatever the target calls them."""
 
 
 @dataclass
@@ -124,6 +126,8 @@ class Report:
     latency: dict[str, Any] = field(default_factory=dict)
     peak_rss_bytes: int | None = None
     """Resident memory that a run of one tile adds to the idle runtime's, at its peak."""
+    faults: list[str] = field(default_factory=list)
+    """In what the file differs from its program, where the target can read it back."""
 
     @property
     def failures(self) -> list[str]:
@@ -150,7 +154,7 @@ class Report:
                 and census.float_weight_bytes > budget.max_float_weight_bytes
             ),
         }
-        return [text for text, failed in checks.items() if failed] + self._drops()
+        return [*self.faults, *(text for text, failed in checks.items() if failed), *self._drops()]
 
     def _drops(self) -> list[str]:
         texts = []

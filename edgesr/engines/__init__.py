@@ -16,7 +16,7 @@ from edgesr import Upscaler
 from edgesr.errors import UserError, unknown
 from edgesr.tiling import upscale_tiled
 
-SUFFIXES: dict[str, str] = {"executorch": ".pte"}
+SUFFIXES: dict[str, str] = {"executorch": ".pte", "tflite": ".tflite"}
 """Engine → the suffix of its files. `edgesr.engines.<engine>.open_file` reads them."""
 
 ARTIFACTS = Path("artifacts")

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from torch.fx import Node
 
 from export.tfl.channels import Order
 from export.tfl.graph import Graph, shape_of
-from export.tfl.model import Op, Quantization
+from export.tfl.model import Op, Quantization, schema
 from export.tfl.writer import Call, Value, Writer
 
 Sides = tuple[tuple[int, int], tuple[int, int]]
@@ -67,7 +66,7 @@ def convolution(writer: Writer, call: Call) -> Value:
     if sides is not None:
         value = padded(writer, value, sides)
     depthwise = weights.groups > 1 and weights.groups == value.shape[1]
-    options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
+    options: Any = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
     options.padding = inside
     options.strideH, options.strideW = strides
     options.dilationHFactor, options.dilationWFactor = dilations
@@ -85,9 +84,7 @@ def padded(writer: Writer, value: Value, sides: Sides) -> Value:
     batch, channels, height, width = value.shape
     shape = (batch, channels, above + height + below, left + width + right)
     amounts = writer.model.integers([[0, 0], [above, below], [left, right], [0, 0]])
-    return writer.emit(
-        Op.PAD, [value, amounts], shape, value.quantization, schema.PadOptionsT()
-    )
+    return writer.emit(Op.PAD, [value, amounts], shape, value.quantization, schema.PadOptionsT())
 
 
 def _parameters(
@@ -117,8 +114,7 @@ def _sides(
     reach = [(kernel[2 + axis] - 1) * dilations[axis] + 1 for axis in (0, 1)]
     # SAME adds what the windows of the output reach beyond the input, the odd pixel at the end
     added = [
-        max((written[2 + axis] - 1) * strides[axis] + reach[axis] - read[2 + axis], 0)
-        for axis in (0, 1)
+        max((written[2 + axis] - 1) * strides[axis] + reach[axis] - read[2 + axis], 0) for axis in (0, 1)
     ]
     same_size = all(written[2 + axis] == -(-read[2 + axis] // strides[axis]) for axis in (0, 1))
     if same_size and added == [2 * amounts[0], 2 * amounts[1]]:

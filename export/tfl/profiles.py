@@ -65,7 +65,7 @@ PROFILES = {
         ),
         Profile(
             "npu",
-            "integer hardware: PReLU, LeakyReLU, GELU, sigmoid, softmax and bilinear enlargement in int8, too",
+            "integer hardware: activations, softmax and bilinear enlargement in int8, too",
             frozenset(KERNELS | TABLES),
             True,
             ("int8",),

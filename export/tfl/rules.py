@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from torch.fx import Node
 
 from export.tfl.graph import is_dequantize, readers, shape_of
 from export.tfl.layers import convolution, padded
-from export.tfl.model import Op, Quantization
+from export.tfl.model import Op, Quantization, schema
 from export.tfl.writer import NHWC, Call, Rule, Value, Writer
 
 aten = torch.ops.aten
@@ -185,6 +184,9 @@ def _read(writer: Writer, call: Call) -> Value:
 def _operand(writer: Writer, call: Call, argument: Any) -> Value | int:
     """A value or a constant, of four dimensions in NHWC."""
     graph, quantized = writer.graph, call.quantization is not None
+    if isinstance(argument, float | int):
+        assert not quantized  # it has no quantization, so nothing that reads it is an integer kernel
+        return writer.constant(np.full((1, 1, 1, 1), argument, np.float32))
     if not graph.is_constant(argument):
         return writer.read(argument, quantized=quantized)
     codes = graph.codes(argument)

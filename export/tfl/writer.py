@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from ai_edge_litert import schema_py_generated as schema
 from torch.fx import Node
 
 from export.tfl.channels import orders
 from export.tfl.graph import Graph, is_dequantize, is_quantize, quantization, shape_of
-from export.tfl.model import Model, Op, Quantization
+from export.tfl.model import Model, Op, Quantization, schema
 from export.tfl.profiles import MOVES, Profile
 
 aten = torch.ops.aten
@@ -107,7 +106,9 @@ class Writer:
         if quantized or value.quantization is None:
             return value
         return self._once(
-            value, "float", lambda: self.emit(Op.DEQUANTIZE, [value], value.shape, None, order=value.order)
+            value,
+            "float",
+            lambda: self.emit(Op.DEQUANTIZE, [value], value.shape, None, order=value.order),
         )
 
     def emit(
@@ -146,7 +147,10 @@ class Writer:
         physical = [shape[dimension] for dimension in order]
         kind = np.float32 if quantization is None else dtype
         return Value(
-            self.model.tensor(self._name, physical, kind, quantization), tuple(shape), order, quantization
+            self.model.tensor(self._name, physical, kind, quantization),
+            tuple(shape),
+            order,
+            quantization,
         )
 
     def constant(self, values: Any, quantization: Quantization | None = None) -> int:
@@ -154,7 +158,7 @@ class Writer:
         return self.model.constant(self._name, values, quantization)
 
     def arranged(self, value: Value, order: Order) -> Value:
-        """A value in another order of its dimensions: nothing, a RESHAPE, or where data move a TRANSPOSE."""
+        """A value in another order: as it is, by a RESHAPE, or where data move by a TRANSPOSE."""
         if value.order == order:
             return value
         return self._once(value, order, lambda: self._rearranged(value, order))
@@ -162,7 +166,7 @@ class Writer:
     def reshaped(self, value: Value, shape: Sequence[int], order: Order) -> Value:
         """The same numbers in memory under another shape, as in the graph, and order."""
         physical = [shape[dimension] for dimension in order]
-        options = schema.ReshapeOptionsT()
+        options: Any = schema.ReshapeOptionsT()
         options.newShape = np.array(physical, np.int32)
         self.fix_size(value.shape)
         inputs = [value, self.model.integers(physical)]
@@ -213,6 +217,8 @@ class Writer:
         reads = self.graph.activations(node)
         if node.target not in self.profile.integer or not all(map(is_dequantize, reads)):
             return None
+        if node.target in FUSES and not all(isinstance(value, Node) for value in node.args[:2]):
+            return None  # a number that nobody has quantized
         if not all(map(is_quantize, end.users)):
             return None
         own, *others = (quantization(user) for user in end.users)
