@@ -70,8 +70,8 @@ def _bias(file: File, operator: Operator) -> Tensor:
     assert bias.values is not None
     if bias.dtype == np.float32:
         return torch.from_numpy(bias.values.astype(np.float64))
-    assert read.quantization is not None
-    assert weight.quantization is not None
+    if read.quantization is None or weight.quantization is None:
+        raise ValueError(f"{operator.name} has an integer bias, but not all that it reads is integer")
     steps = read.quantization.scale.astype(np.float64) * weight.quantization.scale
     return torch.from_numpy(bias.values * steps).float().double()
 

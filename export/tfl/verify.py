@@ -96,7 +96,9 @@ def _layers(graph: Graph, file: File) -> list[str]:
             found.append(f"{node.name}: its parameters are computed, not stored")
             continue
         if kernel.values.dtype != weights.kernel.dtype:
-            found.append(f"{node.name}: {kernel.values.dtype} weights, {weights.kernel.dtype} in the program")
+            found.append(
+                f"{node.name}: {kernel.values.dtype} weights, {weights.kernel.dtype} in the program"
+            )
             continue
         depthwise = operator.name == "DEPTHWISE_CONV_2D"
         if not np.array_equal(
