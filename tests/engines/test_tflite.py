@@ -112,9 +112,8 @@ def test_both_runtimes_agree(file: Path, old_python: Path, tmp_path: Path) -> No
     digests = [hashlib.sha256(sr.tobytes()).hexdigest() for sr in (ours[True], old[True])]
     assert digests[0] == digests[1]
     difference = 255 * np.abs(ours[False] - old[False])
-    print(
-        f"default kernels: {100 * (difference > 0.5).mean():.2f} % of values, {difference.max():.1f} levels"
-    )
+    # measured: 0.07 % of the values, by one level; the old runtime has other int8 kernels
+    assert (difference > 0.5).mean() < 0.01
     assert difference.max() < 3
 
 
