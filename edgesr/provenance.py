@@ -5,7 +5,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("torch", "torchao", "executorch", "coremltools", "numpy", "pillow")
+PACKAGES = ("torch", "torchao", "executorch", "ai-edge-litert", "coremltools", "numpy", "pillow")
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from edgesr import Upscaler, cli
-from edgesr.engines import ARTIFACTS, executorch, open_artifact
+from edgesr.engines import ARTIFACTS, SUFFIXES, executorch, open_artifact, tflite
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
@@ -40,7 +40,8 @@ same by CPU time. Speed does not depend on weights, so fresh ones serve.
 
 Lowering takes minutes. Its files stay in --out and are used again by the same commit if it was and is
 without changes. Files that are named instead of networks are timed at their own tiles, each against its
-published network in PyTorch; an fp32 file counts as edge fp32.
+published network in PyTorch; an fp32 file counts as edge fp32. With --together those of the same
+network and tile, such as an int8 .tflite and its fp32 sibling, are in one row and take turns.
 
 With --device adb files are timed on a phone instead (EXPERIMENTAL: tried with an emulated CPU, by
 nobody on a phone yet). A runner is copied to it and no app is needed; each file's SR is first compared
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scheme", metavar="NAME", help=f"with --model: {', '.join(SCHEMES)} (default {DEFAULT_SCHEME})"
     )
     add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
+    add("--together", action="store_true", help="files of one network and tile in one row")
     add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
     add("--runs", type=int, help=f"of each contender (default {RUNS}, on a phone {phone.RUNS})")
     add("--device", choices=["host", "adb"], default="host", help="where (default %(default)s)")
@@ -149,6 +151,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.files and given:
         raise UserError(f"An exported file has its own scale, size and scheme: leave --{given[0]} away.")
     args.runs = RUNS if args.runs is None else args.runs
+    if args.together and not args.files:
+        raise UserError("--together is for exported files; networks are in one row anyway.")
+    if args.profile and any(path.suffix == SUFFIXES["tflite"] for path in args.files):
+        raise UserError("--profile times the operators of .pte files; leave it away for a .tflite.")
     if args.runs < 1:
         raise UserError(f"--runs {args.runs}: at least 1 is needed; {RUNS} is the default.")
     cores = os.cpu_count() or 1
@@ -174,10 +180,12 @@ def _use_threads(count: int) -> None:
     """As many for PyTorch as for the runtime, before any file is opened."""
     torch.set_num_threads(count)
     executorch.use_threads(count)
+    tflite.use_threads(count)
 
 
 def _artifacts(args: argparse.Namespace) -> list[Entry]:
-    return [contenders.of_artifact(open_artifact(path)) for path in args.files]
+    entries = [contenders.of_artifact(open_artifact(path)) for path in args.files]
+    return contenders.together(entries) if args.together else entries
 
 
 def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:

@@ -9,14 +9,18 @@ from edgesr.errors import UserError
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES
 from export.choose import FP32, choose_checkpoint
 from export.pipeline import Request, export
-from export.target import Interpreted, Target
+from export.target import HasOptions, Target
 
 TILE = "64x64"
 
 
 def main(target: Target) -> None:
     """Export a checkpoint, verify the file and write its report. UserError if it fails its budget."""
-    args = _parser(target).parse_args()
+    parser = _parser(target)
+    common = vars(parser.parse_args([])).keys()
+    if isinstance(target, HasOptions):
+        target.add_options(parser)
+    args = parser.parse_args()
     checkpoint = choose_checkpoint(args.checkpoint, args.model, args.scale, args.scheme)
     reference = checkpoints.load(args.float_checkpoint) if args.float_checkpoint else None
     request = Request(
@@ -26,7 +30,7 @@ def main(target: Target) -> None:
         args.out,
         args.benchmark,
         reference,
-        getattr(args, "precision", None),
+        {name: value for name, value in vars(args).items() if name not in common},
     )
     export(target, request, say=print)
 
@@ -64,12 +68,6 @@ def _parser(target: Target) -> argparse.ArgumentParser:
         type=Path,
         help="the float network to compare with (default: its parent)",
     )
-    if isinstance(target, Interpreted):
-        add(
-            "--precision",
-            choices=list(target.PRECISIONS),
-            help="what is not int8 is computed in it (default fp16, but with --scheme fp32 fp32)",
-        )
     return parser
 
 

@@ -4,7 +4,7 @@ Speed does not depend on weights, so all forms are built with fresh ones, from t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from export import executorch
 from export.choose import FP32
 
 EAGER, PUBLISHED, EDGE, INT8 = "eager", "pte_fp32_published", "pte_fp32_edge", "pte_int8_edge"
+TFLITE_EDGE, TFLITE_INT8 = "tflite_fp32_edge", "tflite_int8_edge"
 """The roles of contenders: where and as what a network runs, and in which form."""
 LOWERED = (PUBLISHED, EDGE, INT8)
 """What is lowered of each network, from the first form to the last."""
@@ -59,8 +60,19 @@ def of_artifact(artifact: Artifact) -> Entry:
             f"{artifact.path.name} is run by an interpreter here, whose time says nothing of a device."
         )
     create_model(artifact.model, scale=artifact.scale)
-    role = EDGE if artifact.scheme == FP32 else INT8
+    roles = (TFLITE_EDGE, TFLITE_INT8) if artifact.path.suffix == SUFFIXES["tflite"] else (EDGE, INT8)
+    role = roles[artifact.scheme != FP32]
     return Entry(artifact.model, artifact.scale, artifact.tile, {role: artifact.path})
+
+
+def together(entries: list[Entry]) -> list[Entry]:
+    """Files of the same network, scale and size in one entry, by role; of two in one role the last."""
+    joined: dict[tuple[str, int, tuple[int, int]], Entry] = {}
+    for entry in entries:
+        key = (entry.model, entry.scale, entry.size)
+        files = joined[key].files if key in joined else {}
+        joined[key] = replace(entry, files={**files, **entry.files})
+    return list(joined.values())
 
 
 def lowered(

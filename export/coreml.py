@@ -4,6 +4,7 @@ The package takes an image and gives an image, from iOS 17 and macOS 14 on. No M
 and to prove it: `export.proof` says how.
 """
 
+import argparse
 import io
 import json
 from contextlib import redirect_stderr
@@ -23,8 +24,8 @@ from edgesr.files import remove
 from export.choose import FP32
 from export.constants import DEQUANTIZERS, dequantized_constants, example_of, held
 from export.mlpackage import census
-from export.proof import Proof, prove
-from export.report import BUDGETS, Budget
+from export.proof import compare
+from export.report import BUDGETS, Budget, Proof
 
 NAME: str = "coreml"
 FOLD_WEIGHTS: bool = True
@@ -45,21 +46,31 @@ DEBUGGING = "executorch_debug_handle_mapping.json"
 """What coremltools leaves in a package for ExecuTorch: of no use here, and as large as the weights."""
 
 
-def default_precision(scheme: str) -> str:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What only a package has."""
+    parser.add_argument(
+        "--precision",
+        choices=list(PRECISIONS),
+        help="what is not int8 is computed in it (default fp16, but with --scheme fp32 fp32)",
+    )
+
+
+def chosen(scheme: str, given: dict[str, Any]) -> dict[str, Any]:
     """What is asked of a float file is float32; an int8 file is for the Neural Engine."""
-    return "fp32" if scheme == FP32 else "fp16"
+    return {"precision": given.get("precision") or _usual(scheme)}
 
 
-def label(scheme: str, precision: str) -> str:
+def label(scheme: str, options: dict[str, Any]) -> str:
     """As in file names: `fp16` is a float file in half precision, `w8a8-fp32` has float32 islands."""
+    precision = options["precision"]
     if scheme == FP32:
         return precision
-    return scheme if precision == default_precision(scheme) else f"{scheme}-{precision}"
+    return scheme if precision == _usual(scheme) else f"{scheme}-{precision}"
 
 
-def budget(scheme: str, precision: str) -> Budget:
+def budget(scheme: str, options: dict[str, Any]) -> Budget:
     """What such a file may cost."""
-    return HALF_BUDGET if label(scheme, precision) == "fp16" else BUDGETS[scheme]
+    return HALF_BUDGET if label(scheme, options) == "fp16" else BUDGETS[scheme]
 
 
 def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
@@ -78,13 +89,17 @@ def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
     save(model, path)
 
 
-def verify(program: ExportedProgram, path: Path, precision: str) -> Proof:
+def prove(program: ExportedProgram, path: Path, facts: dict[str, Any]) -> Proof:
     """Whether the package at `path` is `program`, beyond what images can show."""
 
     def write_twin(twin: Path) -> None:
         save(convert(capture(program), "fp32"), twin)
 
-    return prove(program, path, None if precision == "fp32" else write_twin)
+    return compare(program, path, None if facts["precision"] == "fp32" else write_twin)
+
+
+def _usual(scheme: str) -> str:
+    return "fp32" if scheme == FP32 else "fp16"
 
 
 class ImageToImage(nn.Module):
@@ -179,7 +194,18 @@ def _hold(graph: GraphModule, before: Node, name: str, constant: Tensor) -> Node
         return graph.graph.get_attr(name)
 
 
-__all__ = ["FOLD_WEIGHTS", "NAME", "PRECISIONS", "census", "lower", "verify"]
+__all__ = [
+    "FOLD_WEIGHTS",
+    "NAME",
+    "NO_LATENCY",
+    "add_options",
+    "budget",
+    "census",
+    "chosen",
+    "label",
+    "lower",
+    "prove",
+]
 
 
 if __name__ == "__main__":

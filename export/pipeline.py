@@ -1,7 +1,7 @@
 """Checkpoint → program → file → report: the same steps for every target."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.memory import peak_rss
 from export.report import BUDGETS, Budget, Parity, Report
-from export.target import Interpreted, Target
+from export.target import HasOptions, Interpreted, Provable, Target
 
 DRAWN_IMAGES = 4
 
@@ -41,8 +41,8 @@ class Request:
     benchmarks: list[Path]
     parent: Checkpoint | None
     """The float network to score beside it; None: its parent, where the checkpoint names one."""
-    precision: str | None = None
-    """Of the float part, for a target that has several."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of the target alone, by name; None where it shall choose."""
 
     @property
     def scheme(self) -> str:
@@ -67,7 +67,7 @@ class Request:
             "checkpoint_sha256": self.checkpoint.sha256,
             "commit": commit(),
             "versions": versions(),
-            **({} if self.precision is None else {"precision": self.precision}),
+            **self.options,
         }
 
 
@@ -82,11 +82,11 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     checkpoint = request.checkpoint
     for folder in request.benchmarks:
         load_benchmark(folder, checkpoint.scale)  # refuses one that is not there, before the work
+    if isinstance(target, HasOptions):
+        request = replace(request, options=target.chosen(request.scheme, request.options))
     label = request.scheme
     if isinstance(target, Interpreted):
-        precision = request.precision or target.default_precision(request.scheme)
-        request = replace(request, precision=precision)
-        label = target.label(request.scheme, precision)
+        label = target.label(request.scheme, request.options)
     name = file_name(checkpoint.model, checkpoint.scale, label, request.tile, target.NAME)
     path, rejected = request.out / name, request.out / f"{name}.rejected"
     say(f"capturing {name}")
@@ -96,9 +96,9 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
         target.lower(program, request.facts, temporary)
         say("running the file and comparing")
         report = examine(target, request, temporary, reference, inexact)
-        if isinstance(target, Interpreted):
-            say("proving that the file is the trained graph")
-            report.proof = target.verify(program, temporary, str(request.precision))
+        if isinstance(target, Provable):
+            say("reading the file back and comparing it with the graph")
+            report.proof = target.prove(program, temporary, request.facts)
         report.artifact = {"file": name, **report.artifact}
         verdict = rejected if report.failures else path
         report.write(verdict.with_name(f"{verdict.name}.report.json"))
@@ -156,8 +156,8 @@ def examine(
 
 
 def _budget(target: Target, request: Request) -> Budget:
-    if isinstance(target, Interpreted) and request.precision:
-        return target.budget(request.scheme, request.precision)
+    if isinstance(target, Interpreted):
+        return target.budget(request.scheme, request.options)
     return BUDGETS[request.scheme]
 
 

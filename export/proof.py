@@ -10,10 +10,8 @@ be off hides small faults. Hence in three steps, with a twin in float32 made fro
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +25,7 @@ from edgesr.engines.interpreter import RECIPROCAL, Interpreter
 from edgesr.engines.mil import OPERATIONS
 from edgesr.engines.mlpackage import Operation, Program, read_program
 from export.constants import decomposed, dequantized_constants, example_of, held
+from export.report import Proof
 
 FLOAT_TOLERANCE = 0.01
 """Levels by which a float twin may differ: coremltools fuses what PyTorch computes one by one."""
@@ -35,15 +34,7 @@ UNROUNDED = {**RECIPROCAL, "round": OPERATIONS["identity"]}
 """PyTorch's way to quantize, and the image as it is before it is rounded to whole levels."""
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What was found, and what is wrong, in words. Without `failures` it is proven."""
-
-    figures: dict[str, Any]
-    failures: list[str]
-
-
-def prove(program: ExportedProgram, path: Path, write_twin: Callable[[Path], None] | None) -> Proof:
+def compare(program: ExportedProgram, path: Path, write_twin: Callable[[Path], None] | None) -> Proof:
     """Compare a package with the program that it was made of.
 
     `write_twin` writes the same in float32; None where the package itself is in float32.

@@ -12,7 +12,7 @@ from edgesr.data.images import to_tensor
 from edgesr.engines import Artifact
 from edgesr.errors import UserError
 from edgesr.files import sha256
-from export.pte import census
+from export.target import find_target
 
 
 def report_of(path: Path) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def same_file(path: Path, report: dict[str, Any]) -> None:
 
 def recheck(artifact: Artifact, report: dict[str, Any]) -> list[str]:
     """What is not as the report says, in words: verdict, facts, operators, or a run that fails."""
-    facts, counted = report["facts"], asdict(census(artifact.path))
+    facts, counted = report["facts"], asdict(find_target(artifact.path).census(artifact.path))
     inside = {
         name: getattr(artifact, name) for name in ("model", "scale", "scheme", "overlap", "multiple")
     }

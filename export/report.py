@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.files import write_text
-from export.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,16 @@ class Census:
     """Constant float tensors of the delegates: in an int8 file, those of float islands."""
     planned_bytes: int
     """Memory for activations between delegates, as planned when the file was made."""
+    transposes: int = 0
+    """Operators that turn an image's memory round, whatever the target calls them."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Of a file read back: what was found, and what is wrong, in words; proven if nothing is."""
+
+    figures: dict[str, Any]
+    failures: list[str]
 
 
 @dataclass
@@ -128,7 +137,7 @@ class Report:
     peak_rss_bytes: int | None = None
     """Resident memory that a run of one tile adds to the idle runtime's, at its peak."""
     proof: Proof | None = None
-    """Of a target whose files only an interpreter of ours runs here."""
+    """Where the target can read a file back: whether it is the program that it was lowered from."""
 
     @property
     def failures(self) -> list[str]:

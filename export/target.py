@@ -1,14 +1,16 @@
 """What a target is. `edgesr.engines.<NAME>` runs the files that it writes."""
 
+import argparse
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch.export import ExportedProgram
 
-from export.proof import Proof
-from export.report import Budget, Census
+from edgesr.engines import engine_of
+from export.report import Budget, Census, Proof
 
-TARGETS = ("executorch", "coreml")
+TARGETS = ("executorch", "tflite", "coreml")
 """Each is a module `export.<name>`."""
 
 
@@ -31,30 +33,50 @@ class Target(Protocol):
 
 
 @runtime_checkable
-class Interpreted(Target, Protocol):
+class HasOptions(Protocol):
+    """A target with options of its own. Their values become facts of the file."""
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        """Add them to the common ones."""
+        ...
+
+    @staticmethod
+    def chosen(scheme: str, given: dict[str, Any]) -> dict[str, Any]:
+        """All of them, for a checkpoint of this scheme; None was not given. UserError for what does not
+        suit it.
+        """
+        ...
+
+
+@runtime_checkable
+class Provable(Protocol):
+    """A target that can tell from a file alone what it says, whatever a runtime makes of it."""
+
+    @staticmethod
+    def prove(program: ExportedProgram, path: Path, facts: dict[str, Any]) -> Proof:
+        """Whether a file is the program that it was lowered from."""
+        ...
+
+
+@runtime_checkable
+class Interpreted(Protocol):
     """A target whose runtime is not to be had here: an interpreter of ours runs its files."""
 
-    PRECISIONS: dict[str, Any]
-    """What the float part of a file can be computed in, by name."""
     NO_LATENCY: str
     """Why a report has none."""
 
     @staticmethod
-    def default_precision(scheme: str) -> str:
-        """Of a file of this scheme."""
+    def label(scheme: str, options: dict[str, Any]) -> str:
+        """What a file is, as in its name."""
         ...
 
     @staticmethod
-    def label(scheme: str, precision: str) -> str:
-        """Both as in file names."""
-        ...
-
-    @staticmethod
-    def budget(scheme: str, precision: str) -> Budget:
+    def budget(scheme: str, options: dict[str, Any]) -> Budget:
         """What such a file may cost."""
         ...
 
-    @staticmethod
-    def verify(program: ExportedProgram, path: Path, precision: str) -> Proof:
-        """Whether a file is the program, beyond what images can show."""
-        ...
+
+def find_target(path: Path) -> Target:
+    """The target that writes files of this suffix. UserError for a suffix that none has."""
+    return import_module(f"export.{engine_of(path)}")  # pyright: ignore[reportReturnType]

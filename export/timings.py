@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from edgesr.engines import SUFFIXES
+from export import pte
 from export.contenders import EAGER, EDGE, INT8, PUBLISHED, Entry
 from export.profile import Kind
-from export.pte import census
+from export.tfl import census as tfl
 
 ROLES = (EAGER, PUBLISHED, EDGE, INT8)
 """The table's columns, in this order."""
@@ -113,7 +115,7 @@ class Result:
         if role not in self.entry.files:
             return {}
         path = self.entry.files[role]
-        counted = census(path)
+        counted = (tfl.census if path.suffix == SUFFIXES["tflite"] else pte.census)(path)
         return {
             "file": path.name,
             "bytes": path.stat().st_size,
@@ -138,9 +140,19 @@ def print_table(results: list[Result], conditions: str) -> None:
         timings = [result.timings.get(role) for role in ROLES]
         wall = ["-" if t is None else f"{t.median:.1f} ±{t.spread:.1f}" for t in timings]
         _print_row(name, wall, _gains(result.ratios))
+        for role in (role for role in result.timings if role not in ROLES):
+            _print_other(result, role)
         if result.disturbed:
             cpu = ["-" if t is None else f"{t.cpu_median:.1f}" for t in timings]
             _print_row("  busy machine: CPU time", cpu, _gains(result.cpu_ratios))
+
+
+def _print_other(result: Result, role: str) -> None:
+    """A line for a contender without a column, with what it is faster than if it is the last."""
+    timing = result.timings[role]
+    gains = result.ratios if role == result.subject else {}
+    faster = ", ".join(f"{ratio:.2f}x {other}" for other, ratio in gains.items())
+    print(f"  {role}: {timing.median:.1f} ±{timing.spread:.1f}" + (f", {faster}" if faster else ""))
 
 
 def print_profile(result: Result) -> None:

@@ -16,7 +16,7 @@ from edgesr import Upscaler
 from edgesr.errors import UserError, unknown
 from edgesr.tiling import upscale_tiled
 
-SUFFIXES: dict[str, str] = {"executorch": ".pte", "coreml": ".mlpackage"}
+SUFFIXES: dict[str, str] = {"executorch": ".pte", "tflite": ".tflite", "coreml": ".mlpackage"}
 """Engine → the suffix of its files. `edgesr.engines.<engine>.open_file` reads them."""
 
 INTERPRETED = {"coreml"}
@@ -64,13 +64,19 @@ def file_name(model: str, scale: int, scheme: str, tile: tuple[int, int], engine
 
 def open_artifact(path: Path) -> Artifact:
     """Open an exported file by its suffix. UserError if it is absent, damaged or not one of ours."""
-    engine = next((name for name, suffix in SUFFIXES.items() if path.suffix == suffix), None)
-    if engine is None:
-        raise unknown("artifact suffix", path.suffix, list(SUFFIXES.values()))
+    engine = engine_of(path)
     if not path.exists():
         raise UserError(f"{path} does not exist. Export it: python -m export.{engine}")
     facts, run = import_module(f"edgesr.engines.{engine}").open_file(path)
     return describe(path, facts, run)
+
+
+def engine_of(path: Path) -> str:
+    """Which engine runs a file, by its suffix. UserError for a suffix that none has."""
+    engine = next((name for name, suffix in SUFFIXES.items() if path.suffix == suffix), None)
+    if engine is None:
+        raise unknown("artifact suffix", path.suffix, list(SUFFIXES.values()))
+    return engine
 
 
 def describe(path: Path, facts: dict[str, Any], run: Callable[[Tensor], Tensor]) -> Artifact:

@@ -133,14 +133,14 @@ def test_float_in_half_precision(
     ],
 )
 def test_labels(scheme: str, precision: str, label: str) -> None:
-    assert coreml.label(scheme, precision) == label
+    assert coreml.label(scheme, {"precision": precision}) == label
 
 
 def test_every_scheme_has_a_budget() -> None:
     for scheme in ("fp32", *SCHEMES):
         for precision in coreml.PRECISIONS:
-            assert coreml.budget(scheme, precision).max_ops_outside == 0
-        assert coreml.default_precision(scheme) in coreml.PRECISIONS
+            assert coreml.budget(scheme, {"precision": precision}).max_ops_outside == 0
+        assert coreml.chosen(scheme, {})["precision"] in coreml.PRECISIONS
 
 
 def test_only_targets_with_precisions_take_the_option(monkeypatch: pytest.MonkeyPatch) -> None:

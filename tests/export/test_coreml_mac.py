@@ -47,7 +47,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     found = weights.find("msfin-s", 4, scheme)
     assert found is not None
     path = tmp_path_factory.mktemp("mac") / f"{request.param}.mlpackage"
-    asked = Request(checkpoints.load(found), (64, 64), 8, path.parent, [], None, "fp16")
+    asked = Request(checkpoints.load(found), (64, 64), 8, path.parent, [], None, {"precision": "fp16"})
     _, program, _ = build(asked, coreml.FOLD_WEIGHTS)
     coreml.lower(program, asked.facts, path)
     return path

@@ -20,7 +20,7 @@ from edgesr.quantization import find_scheme, pt2e
 from export import command, coreml, pipeline
 from export.constants import decomposed
 from export.mlpackage import census
-from export.proof import altered_constants, prove
+from export.proof import altered_constants, compare
 
 FACTS = {"model": "lffn-s", "scale": 2, "tile": [16, 16], "commit": "none"}
 SHAPE = (1, 3, 16, 16)
@@ -161,10 +161,10 @@ FAULTS = [
 
 
 def test_sound_packages(program: ExportedProgram, packages: dict[str, Path]) -> None:
-    shipped = prove(program, packages["fp16"], copying(packages["fp32"]))
+    shipped = compare(program, packages["fp16"], copying(packages["fp32"]))
     assert shipped.failures == []
     assert shipped.figures["float32_twin_max_levels"] == 0.0
-    assert prove(program, packages["fp32"], None).failures == []
+    assert compare(program, packages["fp32"], None).failures == []
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
@@ -177,9 +177,9 @@ def test_planted_fault(
     plant: Callable[[Package], None],
 ) -> None:
     package = Package(copied(packages[precision], tmp_path))
-    assert prove(program, package.save(), twin_of(precision, packages)).failures == []
+    assert compare(program, package.save(), twin_of(precision, packages)).failures == []
     plant(package)
-    failures = prove(program, package.save(), twin_of(precision, packages)).failures
+    failures = compare(program, package.save(), twin_of(precision, packages)).failures
     assert failures != []
     if plant is plant_a_float_weight:
         assert census(package.path).float_weight_bytes > census(packages[precision]).float_weight_bytes
@@ -208,7 +208,7 @@ def test_faults_of_the_twin_count(
     """What is wrong in both, because a converter makes it so, is found in the twin."""
     twin = Package(copied(packages["fp32"], tmp_path))
     swap_concatenated(twin)
-    failures = prove(program, packages["fp16"], copying(twin.save())).failures
+    failures = compare(program, packages["fp16"], copying(twin.save())).failures
     assert "levels from its graph" in failures[0]
     assert "differ at concat" in failures[1]
 

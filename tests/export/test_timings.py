@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from export.contenders import EAGER, EDGE, INT8, PUBLISHED, Entry
+from export.contenders import (
+    EAGER,
+    EDGE,
+    INT8,
+    PUBLISHED,
+    TFLITE_EDGE,
+    TFLITE_INT8,
+    Entry,
+    together,
+)
 from export.profile import BETWEEN, Kind
 from export.timings import Result, Timing, print_profile, print_table
 
@@ -50,3 +59,25 @@ def test_table_of_a_busy_machine(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[3:]] == ["lffn-s", "lffn-s", "busy"]
     assert lines[-1].split()[-7:] == ["20.0", "10.0", "5.0", "4.0", "5.00x", "2.50x", "1.25x"]
+
+
+def test_files_without_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {role: Path(f"{role}.tflite") for role in (TFLITE_EDGE, TFLITE_INT8)}
+    times = {EAGER: [40.0], TFLITE_EDGE: [30.0], TFLITE_INT8: [10.0]}
+    timings = {role: Timing(ms, ms) for role, ms in times.items()}
+    print_table([Result(Entry("lffn-s", 4, (24, 24), files), timings)], "host: this one")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[4].split() == ["tflite_fp32_edge:", "30.0", "±0.0"]
+    assert lines[5].strip() == "tflite_int8_edge: 10.0 ±0.0, 4.00x eager, 3.00x tflite_fp32_edge"
+
+
+def test_files_of_one_network_in_one_row() -> None:
+    size = (24, 24)
+    entries = [
+        Entry("lffn-s", 4, size, {TFLITE_EDGE: Path("a")}),
+        Entry("lffn-s", 2, size, {TFLITE_EDGE: Path("b")}),
+        Entry("lffn-s", 4, size, {TFLITE_INT8: Path("c")}),
+    ]
+    first, second = together(entries)
+    assert list(first.files.values()) == [Path("a"), Path("c")]
+    assert list(second.files.values()) == [Path("b")]

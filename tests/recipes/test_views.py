@@ -62,7 +62,9 @@ def test_without_the_libraries_it_says_so_once_and_goes_on(
 
 def test_tensorboard_gets_every_value(run: Run):
     pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # pyright: ignore[reportMissingImports]
+        EventAccumulator,
+    )
 
     filled(run, range(1, 8)).draw(True)
     filled(run, range(6, 11)).draw(True)  # resumed after step 5
