@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +18,7 @@ from edgesr.data.benchmarks import Pair
 from edgesr.data.images import to_tensor, to_uint8
 from edgesr.engines import Artifact
 from edgesr.errors import UserError
+from edgesr.files import contents, size
 from edgesr.metrics.evaluate import Scores, score
 from edgesr.quantization import pt2e
 from export.report import BUDGETS, Parity
@@ -50,8 +51,8 @@ class Matrix:
     parities: dict[tuple[str, str], Parity] = field(default_factory=dict)
     """Every two forms, over the images of all sets."""
 
-    def add(self, name: str, pairs: Iterable[Pair]) -> None:
-        """Run every form over a set of images, one image at a time."""
+    def add(self, name: str, pairs: Iterable[Pair], on_image: Callable[[], None]) -> None:
+        """Run every form over a set of images, one image at a time; `on_image()` is called after each."""
         self.scores[name] = {form.name: Scores() for form in self.forms}
         for pair in pairs:
             images = {form.name: _run(form.upscale, pair) for form in self.forms}
@@ -61,6 +62,7 @@ class Matrix:
             for one, other in combinations(images, 2):
                 parity = self.parities.setdefault((one, other), Parity(one))
                 parity.add(images[other], images[one])
+            on_image()
 
     @property
     def files(self) -> list[Form]:
@@ -164,7 +166,7 @@ def facts_of(form: Form) -> dict[str, Any]:
     census = find_target(form.path).census(form.path)
     return {
         "file": form.path.name,
-        "bytes": sum(path.stat().st_size for path in _parts(form.path)),
+        "bytes": size(form.path),
         "zipped_bytes": zipped_bytes(form.path),
         "int8_ops": census.int8_ops,
         "ops": census.ops_delegated + census.ops_outside,
@@ -176,7 +178,7 @@ def zipped_bytes(path: Path) -> int:
     """What a file, or a folder that is one artifact, adds to an app's download."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for part in _parts(path):
+        for part in contents(path):
             archive.write(part, part.relative_to(path.parent))
     return len(buffer.getvalue())
 
@@ -189,11 +191,6 @@ def weight_bytes(checkpoint: Checkpoint) -> int:
     else:
         program = pt2e.quantized_program(checkpoint, shape, fold_weights=True)
     return sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
-
-
-def _parts(path: Path) -> list[Path]:
-    """The files of an artifact, which Core ML makes a folder."""
-    return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
 
 
 def _unique(artifact: Artifact, artifacts: list[Artifact]) -> str:

@@ -140,7 +140,7 @@ def examine(
         budget=_budget(target, request),
         converted_difference=inexact,
     )
-    original = _original(request) if request.benchmarks else None
+    original = original_of(request.checkpoint, request.parent) if request.benchmarks else None
     for folder in request.benchmarks:
         pairs = load_benchmark(folder, artifact.scale)
         report.quality[folder.name] = measure(artifact, reference, original, pairs, report.parity)
@@ -161,10 +161,12 @@ def _budget(target: Target, request: Request) -> Budget:
     return BUDGETS[request.scheme]
 
 
-def _original(request: Request) -> Upscaler | None:
-    """The float network on whole images: the one named, or the parent that the checkpoint names."""
-    parent = request.parent or (None if request.checkpoint.scheme else request.checkpoint)
-    named = request.checkpoint.origin.get("init") or {}
+def original_of(checkpoint: Checkpoint, parent: Checkpoint | None) -> Upscaler | None:
+    """The float network on whole images: of `parent`, or of the parent that the checkpoint names, if that
+    is at hand.
+    """
+    parent = parent or (None if checkpoint.scheme else checkpoint)
+    named = checkpoint.origin.get("init") or {}
     if parent is None and (found := find_by_sha256(named.get("sha256"))) is not None:
         parent = checkpoints.load(found)
     return None if parent is None else parent.build_float()

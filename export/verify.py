@@ -1,13 +1,15 @@
-"""Prove an exported file again, on this host or on emulated ARM64 CPUs.
+"""Prove an exported file again, on this host or on emulated ARM64 CPUs, or all files of a checkpoint.
 
 python -m export.verify artifacts/msfin-s_x4_w8a8_64x64.pte
 python -m export.verify artifacts/msfin-s_x4_w8a8_64x64.pte --arm64 --benchmark Set5 --tiles 2
+python -m export.verify runs/msfin-s_x4 --benchmark Set5 Set14 --card parity.md
 """
 
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,50 +19,84 @@ from edgesr import cli
 from edgesr.data.benchmarks import load_benchmark
 from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import find_images, read_uint8, to_tensor
-from edgesr.engines import Artifact, open_artifact
+from edgesr.engines import SUFFIXES, Artifact, open_artifact
 from edgesr.errors import UserError
 from edgesr.files import sha256, write_text
 from edgesr.provenance import commit, processor, versions
 from export import arm64
+from export.card import card
+from export.compare import compare
 from export.native import toolchain
 from export.pte import census
 from export.recheck import recheck, report_of, same_file
 
 DESCRIPTION = """\
-Without --arm64: the file is, to the byte, the one that its report was written about; its facts and
+A run, or several files: every form of one checkpoint (float network, fake-quantized graph, each file) on
+the same images. Scores, how far any two are apart, sizes, operators; in Markdown, as --card keeps it.
+
+One file, without --arm64: it is, to the byte, the one that its report was written about; its facts and
 operators are as the report says, and it runs.
 
 With --arm64, a .pte is also run by a small C++ program, built against the same release of ExecuTorch for
 ARM64, on CPUs that qemu emulates, and compared with what Python's runtime makes of the same tiles here:
 """
 DRAWN_IMAGES, TILES = 2, 2
-ARM64_OPTIONS = ("images", "benchmark", "tiles", "cpu", "qemu")
+ARM64_OPTIONS = ("images", "tiles", "cpu", "qemu")
+MATRIX_OPTIONS = ("checkpoint", "float_checkpoint", "card")
 
 
 def main() -> None:
     """Check, print, write JSON if asked. UserError if something is not as it must be."""
     args = _parser().parse_args()
-    given = [option for option in ARM64_OPTIONS if getattr(args, option) is not None]
-    if given and not args.arm64:
-        raise UserError(f"--{given[0]} says how to check on ARM64: add --arm64, or leave it away.")
-    if args.tiles is not None and args.tiles < 0:
-        raise UserError(f"--tiles {args.tiles}: 0 is all, 1 or more that many of each image.")
-    report = report_of(args.file)
-    same_file(args.file, report)  # before it is opened: a damaged file may open, or fail anyhow
-    artifact = open_artifact(args.file)
-    failures = recheck(artifact, report)
-    content: dict[str, Any] = {"artifact": {"file": args.file.name, "sha256": sha256(args.file)}}
-    content["host"] = {"passed": not failures, "failures": failures, "device": f"host: {processor()}"}
-    if not failures:
-        print(f"{args.file.name} is the file of its report, and runs on this host")
-    if args.arm64 and not failures:
-        content["arm64"] = _on_arm64(artifact, args)
-        failures = content["arm64"]["failures"]
+    _refuse(args, ARM64_OPTIONS, unless=args.arm64, why="says how to check on ARM64: add --arm64")
+    one = len(args.subject) == 1 and args.subject[0].suffix in SUFFIXES.values()
+    if args.arm64 and not one:
+        raise UserError("--arm64 runs one exported file: name it alone.")
+    whole = not args.arm64 and bool(args.benchmark or any(getattr(args, o) for o in MATRIX_OPTIONS))
+    if one and not whole:
+        _refuse(args, MATRIX_OPTIONS, unless=False, why="is for comparing files: leave out --arm64")
+        content, failures = _one_file(args.subject[0], args)
+    else:
+        content, failures = _all_forms(args)
     if args.json:
         content |= {"commit": commit(), "versions": versions()}
         write_text(args.json, json.dumps(content, indent=2) + "\n")
     if failures:
-        raise UserError(f"{args.file} failed:" + "".join(f"\n  {failure}" for failure in failures))
+        raise UserError("Failed:" + "".join(f"\n  {failure}" for failure in failures))
+
+
+def _refuse(args: argparse.Namespace, options: Iterable[str], *, unless: bool, why: str) -> None:
+    given = [option for option in options if getattr(args, option) is not None]
+    if given and not unless:
+        raise UserError(f"--{given[0].replace('_', '-')} {why}, or leave it away.")
+
+
+def _one_file(file: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Hold a file to its report, and run it on ARM64 if asked: what was found, and what is wrong."""
+    if args.tiles is not None and args.tiles < 0:
+        raise UserError(f"--tiles {args.tiles}: 0 is all, 1 or more that many of each image.")
+    report = report_of(file)
+    same_file(file, report)  # before it is opened: a damaged file may open, or fail anyhow
+    artifact = open_artifact(file)
+    failures = recheck(artifact, report)
+    content: dict[str, Any] = {"artifact": {"file": file.name, "sha256": sha256(file)}}
+    content["host"] = {"passed": not failures, "failures": failures, "device": f"host: {processor()}"}
+    if not failures:
+        print(f"{file.name} is the file of its report, and runs on this host")
+    if args.arm64 and not failures:
+        content["arm64"] = _on_arm64(artifact, args)
+        failures = content["arm64"]["failures"]
+    return content, failures
+
+
+def _all_forms(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The parity matrix, printed and kept: what was found, and what is wrong."""
+    matrix = compare(args.subject, args.checkpoint, args.float_checkpoint, args.benchmark or [])
+    text = card(matrix)
+    print(text, end="")
+    if args.card:
+        write_text(args.card, text)
+    return matrix.to_json(), matrix.failures
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,14 +108,29 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("file", type=Path, metavar="ARTIFACT", help="an exported file with its report beside it")
+    add(
+        "subject",
+        type=Path,
+        nargs="+",
+        metavar="RUN|ARTIFACT",
+        help="a run, whose files are looked for in ./artifacts; or exported files of one checkpoint",
+    )
+    add("--checkpoint", type=Path, metavar="CKPT", help="of the files (default: found by its SHA-256)")
+    add("--float-checkpoint", type=Path, metavar="CKPT", help="the float network (default: its parent)")
+    add("--card", type=Path, metavar="FILE", help="write the Markdown page there, too")
     add(
         "--arm64",
         action="store_true",
         help="run it on emulated ARM64 CPUs, too; minutes per tile of 64x64",
     )
     add("--images", type=Path, metavar="DIR", help="a folder of LR images (default: images drawn here)")
-    add("--benchmark", type=Path, metavar="DIR", help="the LR images of a benchmark")
+    add(
+        "--benchmark",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="benchmarks to score on; with --arm64 their LR images (default: images drawn here)",
+    )
     add("--tiles", type=int, metavar="N", help=f"of each image, evenly spread; 0: all (default {TILES})")
     add("--cpu", nargs="+", choices=list(arm64.CPUS), help="only these")
     add(
@@ -129,7 +180,10 @@ def _images(args: argparse.Namespace, scale: int) -> Iterator[tuple[str, Tensor]
         for path in find_images(args.images):
             yield path.name, to_tensor(read_uint8(path))
         return
-    pairs = load_benchmark(args.benchmark, scale) if args.benchmark else drawn_pairs(scale, DRAWN_IMAGES)
+    if args.benchmark:
+        pairs = chain.from_iterable(load_benchmark(folder, scale) for folder in args.benchmark)
+    else:
+        pairs = drawn_pairs(scale, DRAWN_IMAGES)
     for pair in pairs:
         yield pair.name, to_tensor(pair.lr)
 

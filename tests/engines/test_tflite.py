@@ -30,6 +30,8 @@ KNOWN = {
     "overlap": 4,
     "multiple": 1,
     "checkpoint_sha256": "0" * 64,
+    "profile": "xnnpack",
+    "ends": "int8",
 }
 RUN = """
 import hashlib, importlib.util, sys

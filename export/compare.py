@@ -1,0 +1,82 @@
+"""All files of one checkpoint against each other: the parity matrix of `export.verify`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgesr import checkpoint as checkpoints
+from edgesr import cli
+from edgesr.checkpoint import Checkpoint
+from edgesr.data.benchmarks import Pair, load_benchmark
+from edgesr.data.drawn import drawn_pairs
+from edgesr.engines import ARTIFACTS, SUFFIXES, Artifact, open_artifact
+from edgesr.errors import UserError
+from export.choose import find_by_sha256
+from export.matrix import Matrix, forms_of
+from export.pipeline import original_of
+
+DRAWN_IMAGES = 4
+
+
+def compare(
+    subjects: list[Path], checkpoint: Path | None, parent: Path | None, benchmarks: list[Path]
+) -> Matrix:
+    """Run every form of the checkpoint that `subjects` are of (its run, or its files) on the same images.
+
+    UserError where the checkpoint or its files are not found, or files are of different ones.
+    """
+    artifacts = _artifacts(subjects)
+    trained = _checkpoint(subjects, checkpoint, artifacts)
+    artifacts = artifacts or _exported(trained)
+    original = original_of(trained, checkpoints.load(parent) if parent else None)
+    matrix = Matrix(trained, forms_of(trained, original, artifacts))
+    for name, pairs in _sets(benchmarks, trained.scale).items():
+        images = list(pairs)
+        with cli.Progress(len(images), name, "image") as bar:
+            matrix.add(name, images, bar.advance)
+    return matrix
+
+
+def _artifacts(subjects: list[Path]) -> list[Artifact]:
+    """The exported files among the subjects; none where a run was named."""
+    files = [path for path in subjects if path.suffix in SUFFIXES.values()]
+    if files and len(files) != len(subjects):
+        raise UserError("Name exported files, or one run; not both.")
+    if not files and len(subjects) > 1:
+        raise UserError("Name one run, or exported files of one checkpoint.")
+    return [open_artifact(path) for path in files]
+
+
+def _checkpoint(subjects: list[Path], named: Path | None, artifacts: list[Artifact]) -> Checkpoint:
+    """The one named, the run's, or that of the files if it is bundled or under ./runs."""
+    if named is not None:
+        return checkpoints.load(named)
+    if not artifacts:
+        (run,) = subjects
+        return checkpoints.load(run / "checkpoint" if run.is_dir() else run)
+    found = find_by_sha256(artifacts[0].checkpoint_sha256)
+    if found is None:
+        raise UserError(
+            f"The checkpoint of {artifacts[0].path.name} is neither bundled nor under ./runs. "
+            "Name it with --checkpoint."
+        )
+    return checkpoints.load(found)
+
+
+def _exported(trained: Checkpoint) -> list[Artifact]:
+    """The files in ./artifacts that were made from a checkpoint."""
+    wanted = f"{trained.model}_x{trained.scale}_*"
+    paths = [path for path in sorted(ARTIFACTS.glob(wanted)) if path.suffix in SUFFIXES.values()]
+    found = [a for a in map(open_artifact, paths) if a.checkpoint_sha256 == trained.sha256]
+    if not found:
+        raise UserError(
+            f"No file in ./{ARTIFACTS} was made from this checkpoint of {trained.model} x{trained.scale}. "
+            f"Export it first: python -m export.{{{','.join(SUFFIXES)}}} --checkpoint CKPT"
+        )
+    return found
+
+
+def _sets(benchmarks: list[Path], scale: int) -> dict[str, Iterable[Pair]]:
+    """The benchmarks named, else images that the project draws."""
+    if not benchmarks:
+        return {"drawn": drawn_pairs(scale, DRAWN_IMAGES)}
+    return {folder.name: load_benchmark(folder, scale) for folder in benchmarks}
