@@ -11,7 +11,7 @@ def card(matrix: Matrix) -> str:
     checkpoint = matrix.checkpoint
     scheme = checkpoint.scheme or "fp32"
     parts = [
-        f"# {checkpoint.model} x{checkpoint.scale}, {scheme}: one checkpoint, {len(matrix.files)} file(s)",
+        f"# {checkpoint.model} x{checkpoint.scale}, {scheme}: one checkpoint, every form of it",
         f"Checkpoint `{str(checkpoint.sha256)[:12]}`, "
         f"{weight_bytes(checkpoint) / 1024:.0f} KiB of weights. PSNR in dB on Y, `scale` pixels shaved; "
         f"`float` on whole images, everything else in the same tiles. `{REFERENCE}` is "

@@ -20,7 +20,7 @@ DRAWN_IMAGES = 4
 def compare(
     subjects: list[Path], checkpoint: Path | None, parent: Path | None, benchmarks: list[Path]
 ) -> Matrix:
-    """Run every form of the checkpoint that `subjects` are of (its run, or its files) on the same images.
+    """Run every form of a checkpoint, named by its run or its files, on the same images.
 
     UserError where the checkpoint or its files are not found, or files are of different ones.
     """
@@ -69,8 +69,9 @@ def _exported(trained: Checkpoint) -> list[Artifact]:
     found = [a for a in map(open_artifact, paths) if a.checkpoint_sha256 == trained.sha256]
     if not found:
         raise UserError(
-            f"No file in ./{ARTIFACTS} was made from this checkpoint of {trained.model} x{trained.scale}. "
-            f"Export it first: python -m export.{{{','.join(SUFFIXES)}}} --checkpoint CKPT"
+            f"No file in ./{ARTIFACTS} was made from this checkpoint of "
+            f"{trained.model} x{trained.scale}. Export it first: "
+            f"python -m export.{next(iter(SUFFIXES))} --checkpoint CKPT"
         )
     return found
 

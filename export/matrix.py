@@ -52,7 +52,7 @@ class Matrix:
     """Every two forms, over the images of all sets."""
 
     def add(self, name: str, pairs: Iterable[Pair], on_image: Callable[[], None]) -> None:
-        """Run every form over a set of images, one image at a time; `on_image()` is called after each."""
+        """Run every form over a set of images; `on_image()` is called after each."""
         self.scores[name] = {form.name: Scores() for form in self.forms}
         for pair in pairs:
             images = {form.name: _run(form.upscale, pair) for form in self.forms}

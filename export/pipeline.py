@@ -162,9 +162,7 @@ def _budget(target: Target, request: Request) -> Budget:
 
 
 def original_of(checkpoint: Checkpoint, parent: Checkpoint | None) -> Upscaler | None:
-    """The float network on whole images: of `parent`, or of the parent that the checkpoint names, if that
-    is at hand.
-    """
+    """The float network on whole images: `parent`, or the one that the checkpoint names, if at hand."""
     parent = parent or (None if checkpoint.scheme else checkpoint)
     named = checkpoint.origin.get("init") or {}
     if parent is None and (found := find_by_sha256(named.get("sha256"))) is not None:
