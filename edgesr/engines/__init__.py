@@ -61,13 +61,35 @@ def file_name(model: str, scale: int, scheme: str, tile: tuple[int, int], engine
 
 def open_artifact(path: Path) -> Artifact:
     """Open an exported file by its suffix. UserError if it is absent, damaged or not one of ours."""
-    engine = next((name for name, suffix in SUFFIXES.items() if path.suffix == suffix), None)
-    if engine is None:
-        raise unknown("artifact suffix", path.suffix, list(SUFFIXES.values()))
+    engine = _engine_of(path)
     if not path.exists():
         raise UserError(f"{path} does not exist. Export it: python -m export.{engine}")
     facts, run = import_module(f"edgesr.engines.{engine}").open_file(path)
     return describe(path, facts, run)
+
+
+def use_threads(path: Path, count: int) -> None:
+    """Give the runtime of a file `count` threads, before the file is opened.
+
+    UserError where it is absent or cannot be told.
+    """
+    engine = _engine_of(path)
+    setting = getattr(import_module(f"edgesr.engines.{engine}"), "use_threads", None)
+    if setting is None:
+        raise UserError(f"The {engine} engine chooses its threads itself. Leave --threads out.")
+    try:
+        setting(count)
+    except ImportError as error:
+        raise UserError(
+            f"Running {path.name} needs another package ({error}): pip install 'edgesr[{engine}]'"
+        ) from error
+
+
+def _engine_of(path: Path) -> str:
+    engine = next((name for name, suffix in SUFFIXES.items() if path.suffix == suffix), None)
+    if engine is None:
+        raise unknown("artifact suffix", path.suffix, list(SUFFIXES.values()))
+    return engine
 
 
 def describe(path: Path, facts: dict[str, Any], run: Callable[[Tensor], Tensor]) -> Artifact:
