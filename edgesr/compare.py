@@ -1,13 +1,13 @@
 """`python -m edgesr compare`: one HR image, its LR, and what each upscaler makes of it, with scores."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesr import Upscaler, checkpoint, weights
+from edgesr import Upscaler, checkpoint, cli, weights
 from edgesr.data import Picture, downscale, drawn_images, read_uint8, to_tensor, to_uint8, write_picture
 from edgesr.data.downscale import crop_to_multiple
 from edgesr.data.formats import writable
@@ -61,7 +61,9 @@ def compare_images(
     yield from contenders.notes
     for image, path in targets:
         hr = read_uint8(image) if image else drawn_images(1, 384)[0]
-        comparison = compare(image.stem if image else "drawn", hr, contenders)
+        name = image.stem if image else "drawn"
+        with cli.Progress(len(contenders.upscalers), name, "upscaler") as bar:
+            comparison = compare(name, hr, contenders, lambda key: bar.advance(done=key))
         write_picture(Picture(np.asarray(draw(comparison))), path, overwrite=force)
         yield f"{comparison.name}: LR {_size(hr, contenders.scale)}, PSNR in dB and SSIM on Y"
         for panel in comparison.panels:
@@ -69,7 +71,9 @@ def compare_images(
         yield f"  {path}"
 
 
-def compare(name: str, hr: Image8, contenders: Contenders) -> Comparison:
+def compare(
+    name: str, hr: Image8, contenders: Contenders, on_panel: Callable[[str], None] | None = None
+) -> Comparison:
     """Shrink HR (H,W,1|3) and have it enlarged by each. UserError for one too small or too large."""
     scale, (height, width) = contenders.scale, hr.shape[:2]
     if min(height, width) < WINDOW + 3 * scale:
@@ -83,8 +87,12 @@ def compare(name: str, hr: Image8, contenders: Contenders) -> Comparison:
         )
     hr = crop_to_multiple(hr, scale)
     lr = to_tensor(downscale(hr, scale))
-    srs = {name: to_uint8(upscale(lr)) for name, upscale in contenders.upscalers.items()}
-    panels = [Panel(key, sr, score(sr, hr, scale)) for key, sr in srs.items()]
+    panels: list[Panel] = []
+    for key, upscale in contenders.upscalers.items():
+        sr = to_uint8(upscale(lr))
+        panels.append(Panel(key, sr, score(sr, hr, scale)))
+        if on_panel is not None:
+            on_panel(key)
     return Comparison(name, scale, hr, panels)
 
 
