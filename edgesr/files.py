@@ -1,5 +1,6 @@
 """Files, and folders that count as one, that are either whole or absent."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -11,12 +12,13 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     Whatever interrupts the block (an error, a full disk, Ctrl-C), `path` keeps its old content and what
     is temporary is removed. Missing parent folders are made. The block finds an empty file, which it may
-    replace by a folder (an .mlpackage is one).
+    replace by a folder (an .mlpackage is one). Without `overwrite`, FileExistsError if `path` is there
+    in the end: another process may have made it meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -28,7 +30,10 @@ def replacing(path: Path) -> Iterator[Path]:
             with part.open("rb") as written:
                 os.fsync(written.fileno())
             part.chmod(0o666 & ~_umask())  # mkstemp makes 0600 files; ours are ordinary ones
-        move(temporary, path)
+        if overwrite:
+            move(temporary, path)
+        else:
+            _rename_to_new(temporary, path)
     finally:
         remove(temporary)
 
@@ -115,6 +120,18 @@ def sha256(path: Path) -> str:
         return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Rename unless `path` exists, as one step where the file system knows hard links."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some network drives have none
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.replace(path)
 
 
 def _umask() -> int:

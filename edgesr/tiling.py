@@ -4,8 +4,9 @@ The plan uses whole numbers only and treats height and width alike, so that the 
 the same tiles: both are held to `tests/golden/tiles.json`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from torch import Tensor
@@ -68,21 +69,61 @@ def upscale_tiled(
     if lr.ndim != 4 or lr.shape[0] != 1:
         raise UserError(f"One image of shape (1,3,H,W) can be tiled at a time, got {tuple(lr.shape)}.")
     height, width = lr.shape[2:]
-    spans = [
-        (row, column)
-        for row in plan(height, tile[0], overlap, multiple)
-        for column in plan(width, tile[1], overlap, multiple)
-    ]
-    padded = _pad(lr, padded_length(height, tile[0], multiple), padded_length(width, tile[1], multiple))
     sr = lr.new_empty(*lr.shape[:2], scale * height, scale * width)
-    for done, (row, column) in enumerate(spans, start=1):
-        window = padded[:, :, _seen(row, tile[0]), _seen(column, tile[1])]
-        enlarged = _checked(upscale(window.contiguous()), window, scale)
-        kept = enlarged[:, :, _kept(row, scale, row.start), _kept(column, scale, column.start)]
-        sr[:, :, _kept(row, scale), _kept(column, scale)] = kept
+    grid = Grid((height, width), scale, tile, overlap, multiple)
+    windows = enlarged(upscale, lambda rows, columns: lr[:, :, rows][:, :, :, columns], grid)
+    for done, (row, column, kept) in enumerate(windows, start=1):
+        sr[:, :, grid.in_sr(row), grid.in_sr(column)] = kept
         if on_tile is not None:
-            on_tile(done, len(spans))
+            on_tile(done, grid.count)
     return sr
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The windows of one image: what `plan` says of its height and of its width."""
+
+    size: tuple[int, int]
+    """LR height and width."""
+    scale: int
+    tile: tuple[int, int]
+    overlap: int
+    multiple: int = 1
+
+    @cached_property
+    def rows(self) -> list[Span]:
+        """From top to bottom."""
+        return plan(self.size[0], self.tile[0], self.overlap, self.multiple)
+
+    @cached_property
+    def columns(self) -> list[Span]:
+        """From left to right."""
+        return plan(self.size[1], self.tile[1], self.overlap, self.multiple)
+
+    @property
+    def count(self) -> int:
+        """How many windows there are."""
+        return len(self.rows) * len(self.columns)
+
+    def in_sr(self, span: Span, origin: int = 0) -> slice:
+        """The pixels of SR that are kept of a window, counted from LR pixel `origin`."""
+        return slice(self.scale * (span.keep_from - origin), self.scale * (span.keep_to - origin))
+
+
+def enlarged(
+    upscale: Upscaler, window: Callable[[list[int], list[int]], Tensor], grid: Grid
+) -> Iterator[tuple[Span, Span, Tensor]]:
+    """The SR of one window after another, row by row, cut to what is kept of it: (1,3,h,w).
+
+    `window(rows, columns)` gives the LR pixels (1,3,*tile) in those rows and columns, so an image need
+    not be in memory as floats. UserError as `upscale_tiled`.
+    """
+    for row in grid.rows:
+        seen_rows = _seen(row, grid.tile[0], grid.size[0])
+        for column in grid.columns:
+            lr = window(seen_rows, _seen(column, grid.tile[1], grid.size[1]))
+            sr = _checked(upscale(lr.contiguous()), lr, grid.scale)
+            yield row, column, sr[:, :, grid.in_sr(row, row.start), grid.in_sr(column, column.start)]
 
 
 def _check(length: int, tile: int, overlap: int, multiple: int) -> None:
@@ -101,27 +142,10 @@ def _check(length: int, tile: int, overlap: int, multiple: int) -> None:
         )
 
 
-def _pad(lr: Tensor, height: int, width: int) -> Tensor:
-    """Mirror at the bottom and right edge, as often as it takes, until (…,height,width)."""
-    if tuple(lr.shape[2:]) == (height, width):
-        return lr
-    rows, columns = _mirrored(lr.shape[2], height), _mirrored(lr.shape[3], width)
-    return lr[:, :, rows][:, :, :, columns]
-
-
-def _mirrored(length: int, padded: int) -> list[int]:
-    """Which of `length` pixels each of `padded` repeats: 0 1 2 2 1 0 0 1 …"""
-    there_and_back = [*range(length), *reversed(range(length))]
-    return [there_and_back[x % (2 * length)] for x in range(padded)]
-
-
-def _seen(span: Span, tile: int) -> slice:
-    return slice(span.start, span.start + tile)
-
-
-def _kept(span: Span, scale: int, origin: int = 0) -> slice:
-    """The kept pixels in SR, counted from LR pixel `origin`."""
-    return slice(scale * (span.keep_from - origin), scale * (span.keep_to - origin))
+def _seen(span: Span, tile: int, length: int) -> list[int]:
+    """The pixels that a window sees; beyond the end of the image its mirror image: … 2 2 1 0 0 1 …"""
+    folded = (x % (2 * length) for x in range(span.start, span.start + tile))
+    return [min(x, 2 * length - 1 - x) for x in folded]
 
 
 def _checked(sr: Tensor, lr: Tensor, scale: int) -> Tensor:

@@ -1,83 +1,19 @@
-"""Pictures through networks and exported files: `python -m edgesr upscale`, minus the talking."""
+"""What to run: a network's name, a checkpoint or an exported file → a `Runner`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import count
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from edgesr import Upscaler, checkpoint, weights
-from edgesr.data import Picture, find_images, writable
-from edgesr.engines import SUFFIXES, find_artifact, open_artifact
-from edgesr.ensemble import self_ensemble
+from edgesr.engines import SUFFIXES, find_artifact, open_artifact, use_threads
 from edgesr.errors import UserError
 from edgesr.models import chosen_scale, create_model, find_model
-from edgesr.models.bicubic import Bicubic
-from edgesr.tiling import plan, upscale_tiled
+from edgesr.runner import Runner
 
-WHOLE = 512 * 512  # LR pixels up to which a network in PyTorch takes an image in one piece
-TILE, OVERLAP = 256, 16  # its tiles beyond that
-
-GREY = torch.tensor([0.299, 0.587, 0.114])  # BT.601, as `edgesr.metrics.grey`
-
-
-@dataclass(frozen=True)
-class Runner:
-    """An upscaler and how it is brought over an image of any size."""
-
-    upscale: Upscaler
-    scale: int
-    tile: tuple[int, int]
-    overlap: int
-    multiple: int
-    whole: int = 0
-    """Images up to this many LR pixels go through in one piece."""
-    ensemble: bool = False
-    """Take the mean over the eight flips and turns of the image."""
-
-    def tiles(self, height: int, width: int) -> int:
-        """How many pieces an LR image is upscaled in; an ensemble's eight passes all count."""
-        if not self.ensemble:
-            return self._pieces(height, width)
-        return 4 * (self._pieces(height, width) + self._pieces(width, height))
-
-    def run(self, lr: Tensor, on_tile: Callable[[int, int], None] | None = None) -> Tensor:
-        """LR (1,3,H,W) → SR (1,3,sH,sW) in [0,1]; `on_tile(done, total)` after each piece."""
-        total, number = self.tiles(lr.shape[2], lr.shape[3]), count(1)
-
-        def on_piece(*_: int) -> None:
-            if on_tile is not None:
-                on_tile(next(number), total)
-
-        upscale = partial(self._once, on_piece=on_piece)
-        with torch.inference_mode():
-            return (self_ensemble(upscale) if self.ensemble else upscale)(lr)
-
-    def _pieces(self, height: int, width: int) -> int:
-        """How many pieces one pass takes."""
-        if height * width <= self.whole:
-            return 1
-        rows = plan(height, self.tile[0], self.overlap, self.multiple)
-        return len(rows) * len(plan(width, self.tile[1], self.overlap, self.multiple))
-
-    def _once(self, lr: Tensor, on_piece: Callable[[int, int], None]) -> Tensor:
-        """One pass over the image: in tiles where it is too large to go through whole."""
-        if lr.shape[2] * lr.shape[3] > self.whole:
-            return upscale_tiled(
-                self.upscale,
-                lr,
-                scale=self.scale,
-                tile=self.tile,
-                overlap=self.overlap,
-                multiple=self.multiple,
-                on_tile=on_piece,
-            )
-        sr = self.upscale(lr)
-        on_piece(1, 1)
-        return sr
+# MSFIN x4 is the hungriest: 1.2 GB of activations for 256x256 LR pixels, 0.7 GB for a tile.
+WHOLE = 256 * 256  # LR pixels up to which a network in PyTorch takes an image in one piece
+TILE, OVERLAP = 192, 16  # its tiles beyond that
 
 
 @dataclass(frozen=True)
@@ -90,6 +26,37 @@ class Request:
     checkpoint: Path | None = None
     artifact: Path | None = None
     ensemble: bool = False
+    threads: int | None = None
+
+
+def load(
+    model: str | None = None,
+    *,
+    scale: int | None = None,
+    engine: str | None = None,
+    checkpoint: Path | str | None = None,
+    artifact: Path | str | None = None,
+    ensemble: bool = False,
+    threads: int | None = None,
+) -> Runner:
+    """An upscaler over images of any size: `load("msfin-s", scale=4).image("photo.jpg")`.
+
+    It maps LR (N,3,H,W) RGB in [0,1] to SR (N,3,sH,sW); `image` takes and gives Pillow images, `file`
+    goes from file to file. `model` runs with its bundled weights, or name a float `checkpoint`, or an
+    exported file as `artifact`; `engine` finds the newest exported file in ./artifacts. `scale` is 4
+    unless the file says otherwise. UserError for contradictions and missing files.
+    """
+    return open_runner(
+        Request(
+            model,
+            scale,
+            engine,
+            None if checkpoint is None else Path(checkpoint),
+            None if artifact is None else Path(artifact),
+            ensemble,
+            threads,
+        )
+    )
 
 
 def open_runner(request: Request) -> Runner:
@@ -103,59 +70,22 @@ def open_runner(request: Request) -> Runner:
     return replace(runner, ensemble=request.ensemble)
 
 
-def upscale_picture(
-    picture: Picture, runner: Runner, on_tile: Callable[[int, int], None] | None = None
-) -> Picture:
-    """Enlarge a picture to 8 bits: colours by the runner, alpha by bicubic. Grey stays grey."""
-    rgb = runner.run(picture.rgb.unsqueeze(0).contiguous(), on_tile)[0]
-    if picture.grey:
-        rgb = torch.einsum("c,chw->hw", GREY, rgb).expand(3, -1, -1)
-    alpha = picture.alpha
-    if alpha is not None:
-        alpha = Bicubic(runner.scale)(alpha.unsqueeze(0))[0]
-    return replace(picture, rgb=rgb, alpha=alpha, bits=8)
-
-
-def destinations(inputs: list[Path], out: Path, *, scale: int, force: bool) -> dict[Path, Path]:
-    """Image → file to write, before anything is computed.
-
-    `out` is a file for one image and a folder otherwise, where `photo.jpg` becomes `photo_x4.png`.
-    UserError for a suffix that cannot be written, two images of one name, and files that are there
-    already unless `force`.
-    """
-    images = [image for path in inputs for image in (find_images(path) if path.is_dir() else [path])]
-    one = len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir()
-    if not one and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file and there are {len(images)} images. Give a folder.")
-    if one:
-        _refuse_missing(inputs[0])
-        writable(out)
-    pairs = {image: out if one else out / f"{image.stem}_x{scale}.png" for image in images}
-    _refuse_equal_names(pairs)
-    existing = [path for path in pairs.values() if path.exists()]
-    if existing and not force:
+def float_checkpoint(model: str, scale: int) -> checkpoint.Checkpoint:
+    """The bundled float weights of a network. UserError that says how to get some if there are none."""
+    bundled = weights.find(model, scale, None)
+    if bundled is None:
         raise UserError(
-            f"{existing[0]} exists already ({len(existing)} of {len(pairs)} files do). "
-            "Give another --out, or --force to replace them."
+            f"No weights of {model} x{scale} come with edgesr. Train some with "
+            f"`python -m recipes.train --model {model} --scale {scale} --data DIR`, "
+            "then name them with --checkpoint."
         )
-    return pairs
-
-
-def _refuse_missing(path: Path) -> None:
-    if not path.exists():
-        raise UserError(f"{path} does not exist. Give an image or a folder of images.")
-
-
-def _refuse_equal_names(pairs: dict[Path, Path]) -> None:
-    writer: dict[Path, Path] = {}
-    for image, path in pairs.items():
-        first = writer.setdefault(path, image)
-        if first != image:
-            raise UserError(f"{first} and {image} would both become {path}. Upscale them apart.")
+    return checkpoint.load(bundled)
 
 
 def _torch_runner(request: Request) -> Runner:
     """A float network: of the checkpoint named, else with the bundled weights."""
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
     if request.checkpoint is not None:
         loaded = checkpoint.load(request.checkpoint)
         _agree(request, loaded.model, loaded.scale, request.checkpoint)
@@ -166,14 +96,7 @@ def _torch_runner(request: Request) -> Runner:
     if not find_model(request.model).learns:
         fixed = create_model(request.model, scale=scale).eval()
         return _network(fixed, request.model, scale)
-    bundled = weights.find(request.model, scale, None)
-    if bundled is None:
-        raise UserError(
-            f"No weights of {request.model} x{scale} come with edgesr. Train some with "
-            f"`python -m recipes.train --model {request.model} --scale {scale} --data DIR`, "
-            "then name them with --checkpoint."
-        )
-    return _network_runner(checkpoint.load(bundled))
+    return _network_runner(float_checkpoint(request.model, scale))
 
 
 def _network_runner(loaded: checkpoint.Checkpoint) -> Runner:
@@ -187,8 +110,9 @@ def _network_runner(loaded: checkpoint.Checkpoint) -> Runner:
 
 
 def _network(network: Upscaler, model: str, scale: int) -> Runner:
-    multiple = find_model(model).lr_multiple(scale)
-    return Runner(network, scale, (TILE, TILE), OVERLAP, multiple, whole=WHOLE)
+    row = find_model(model)
+    multiple = row.lr_multiple(scale)
+    return Runner(network, scale, (TILE, TILE), OVERLAP, multiple, WHOLE, row.smallest)
 
 
 def _exported_runner(request: Request) -> Runner:
@@ -199,6 +123,8 @@ def _exported_runner(request: Request) -> Runner:
     suffix = SUFFIXES.get(request.engine or "", path.suffix)
     if request.engine == "torch" or path.suffix != suffix:
         raise UserError(f"--engine {request.engine} does not run {path.name}. Leave --engine out.")
+    if request.threads is not None:
+        use_threads(path, request.threads)
     artifact = open_artifact(path)
     _agree(request, artifact.model, artifact.scale, path)
     return Runner(artifact.upscale, artifact.scale, artifact.tile, artifact.overlap, artifact.multiple)

@@ -24,6 +24,7 @@ def compare(
 
     UserError where the checkpoint or its files are not found, or files are of different ones.
     """
+    subjects = list(dict.fromkeys(subjects))
     artifacts = _artifacts(subjects)
     trained = _checkpoint(subjects, checkpoint, artifacts)
     artifacts = artifacts or _exported(trained)

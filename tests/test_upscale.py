@@ -1,23 +1,26 @@
+import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import conv2d, pixel_shuffle
 
-from edgesr import checkpoint, cli
+from edgesr import checkpoint, cli, weights
 from edgesr import engines as engines_module
 from edgesr import upscale as upscale_module
 from edgesr.__main__ import main
 from edgesr.data import Picture, read_picture
+from edgesr.data.images import to_levels
 from edgesr.engines import Artifact
 from edgesr.ensemble import self_ensemble
 from edgesr.models import MODELS, create_model
 from edgesr.models.bicubic import Bicubic
-from edgesr.upscale import Request, Runner, open_runner, upscale_picture
+from edgesr.runner import Runner
+from edgesr.upscale import Request, open_runner
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 256, (9, 7, 4), dtype=np.uint8)
@@ -86,7 +89,7 @@ def save_rotated(path: Path) -> None:
         (save_grey, "L"),
         (save_palette, "RGB"),
         (save_alpha, "RGBA"),
-        (save_deep_grey, "L"),
+        (save_deep_grey, "I;16"),
         (save_rotated, "RGB"),
     ],
 )
@@ -120,9 +123,9 @@ def test_grey_of_a_colouring_network_is_its_luma() -> None:
         return torch.tensor([1.0, 0.5, 0.0]).reshape(1, 3, 1, 1).expand(1, 3, *lr.shape[2:])
 
     runner = Runner(colouring, 1, (8, 8), 0, 1, whole=100)
-    large = upscale_picture(Picture(torch.zeros(3, 4, 4), grey=True, bits=16), runner)
-    assert torch.allclose(large.rgb, torch.tensor(0.299 + 0.5 * 0.587))
-    assert large.bits == 8
+    (large,) = runner.bands(Picture(np.zeros((4, 4, 1), np.uint16)), np.dtype(np.uint16))
+    assert (large == round(65535 * (0.299 + 0.5 * 0.587))).all()
+    assert large.shape == (4, 4, 1)
 
 
 def test_one_pixel(tmp_path: Path) -> None:
@@ -195,32 +198,44 @@ def test_large_image_goes_through_in_tiles(tmp_path: Path, monkeypatch, capsys) 
     assert (read_picture(out).rgb - whole).abs().max() <= 0.5 / 255 + 1e-6
 
 
-def darker_left(lr: torch.Tensor) -> torch.Tensor:
-    """x2 by repetition, darker towards the left, so that a mirror image comes out different."""
-    large = lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    return large * torch.linspace(0.5, 1, large.shape[3])
+@pytest.mark.parametrize(("whole", "tile"), [(115, (8, 16)), (114, (8, 8)), (114, (8, 16))])
+def test_ensemble_takes_each_tile_eight_times(whole: int, tile: tuple[int, int]) -> None:
+    seen, calls, lr = [], [], torch.rand(1, 3, 23, 5)
 
+    def upscale(window: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(window.shape[2:]))
+        return window.repeat_interleave(2, 2).repeat_interleave(2, 3) * window.shape[2]
 
-@pytest.mark.parametrize(
-    ("whole", "pieces"),
-    [(115, 8), (114, 4 * (4 + 2))],  # tiles are 8x16, and of 23x5 pixels four passes see 5x23
-)
-def test_ensemble_counts_all_eight_passes(whole: int, pieces: int) -> None:
-    calls, lr = [], torch.rand(1, 3, 23, 5)
-    runner = Runner(darker_left, 2, (8, 16), 1, 1, whole=whole, ensemble=True)
-    sr = runner.run(lr, lambda *numbers: calls.append(numbers))
-    assert runner.tiles(23, 5) == pieces
+    runner = Runner(upscale, 2, tile, 1, 1, whole=whole, ensemble=True)
+    picture = Picture(to_levels(lr, np.dtype(np.uint8)))
+    list(runner.bands(picture, np.dtype(np.uint8), lambda *numbers: calls.append(numbers)))
+    pieces = 1 if whole == 115 else 4
     assert calls == [(done, pieces) for done in range(1, pieces + 1)]
-    expected = self_ensemble(replace(runner, ensemble=False).run)(lr)
-    assert torch.equal(sr, expected)
-    assert torch.equal(runner.run(lr), expected)
+    assert set(seen) == ({(23, 5), (5, 23)} if whole == 115 else {tile})
+    # a window of 8x16 is 16x8 when it is turned, which takes three tiles of 8x16
+    assert len(seen) == pieces * (4 + 4 * (3 if tile == (8, 16) and whole == 114 else 1))
+
+
+@pytest.mark.parametrize("tile", [(8, 8), (8, 16)])
+def test_ensemble_in_tiles_is_that_of_the_whole(tile: tuple[int, int]) -> None:
+    """Of an upscaler that reads two pixels around each, and that no two turns of an image agree on."""
+    lr, crooked = torch.rand(1, 3, 23, 31), torch.rand(12, 3, 5, 5) / 75
+
+    def upscale(window: torch.Tensor) -> torch.Tensor:
+        return pixel_shuffle(conv2d(window, crooked, padding=2), 2)
+
+    whole = self_ensemble(upscale)(lr)
+    sr = Runner(upscale, 2, tile, 2, 1, ensemble=True)(lr)
+    inner = np.s_[:, :, 4:-18, 4:-10]  # at the borders one sees zeros, the other a mirror image
+    assert (sr[inner] - whole[inner]).abs().max() < 1e-6
+    assert (sr[inner] - upscale(lr)[inner]).abs().max() > 0.01
 
 
 def test_ensemble_by_name(tmp_path: Path, photo: Path, trained: Path, capsys) -> None:
     out = tmp_path / "out.png"
     assert command("upscale", photo, "--checkpoint", trained, "--ensemble", "--out", out) == 0
-    assert "7x9 -> 14x18  8 tiles" in capsys.readouterr().out
-    once, lr = open_runner(Request(checkpoint=trained)).run, read_picture(photo).rgb.unsqueeze(0)
+    assert "7x9 -> 14x18  1 tile  " in capsys.readouterr().out
+    once, lr = open_runner(Request(checkpoint=trained)).upscale, read_picture(photo).rgb.unsqueeze(0)
     expected = self_ensemble(once)(lr)
     assert (read_picture(out).rgb - expected.clamp(0, 1)).abs().max() <= 0.5 / 255 + 1e-6
     assert (once(lr) - expected).abs().max() > 5 / 255
@@ -252,7 +267,7 @@ def test_artifact_says_model_and_scale_and_runs_in_tiles(photo: Path, exported: 
 def test_ensemble_of_an_artifact(photo: Path, exported: Path, capsys) -> None:
     options = ["--artifact", exported, "--ensemble", "--out", photo.with_name("out.png")]
     assert command("upscale", photo, *options) == 0
-    assert "7x9 -> 14x18  16 tiles" in capsys.readouterr().out
+    assert "7x9 -> 14x18  2 tiles" in capsys.readouterr().out
 
 
 def test_engine_finds_its_newest_artifact(photo: Path, exported: Path) -> None:
@@ -358,7 +373,9 @@ def test_out_that_cannot_be_is_refused(tmp_path: Path, photo: Path) -> None:
     assert "no suffix" in error_of(*options, tmp_path / "out")
     assert "Give a folder" in error_of("upscale", photo, photo.parent, *options[2:], photo)
     (tmp_path / "file").touch()
-    assert "file" in error_of(*options, tmp_path / "file" / "out.png")
+    message = error_of(*options, tmp_path / "file" / "out.png")
+    assert "exists" in message
+    assert "meanwhile" not in message
 
 
 def test_suffix_of_out_is_checked_before_any_work(tmp_path: Path) -> None:
@@ -375,11 +392,29 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path, photo: Path) -> None
     assert "would both become" in message
 
 
-def test_models_lists_every_network(capsys) -> None:
+def test_models_lists_every_network_and_what_its_cards_say(capsys) -> None:
     assert command("models") == 0
-    head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["model", "scales", "weights", "summary"]
+    shown = capsys.readouterr().out
+    head, *rows = shown.splitlines()[: 1 + len(MODELS)]
+    assert head.split()[:3] == ["model", "scales", "parameters"]
     assert [row.split()[0] for row in rows] == list(MODELS)
+    for path in weights.bundled("msfin-s", 4):
+        card = json.loads(path.with_suffix(".json").read_text())
+        psnr = card["origin"]["validation"]["psnr"]
+        assert f"{psnr:.2f} dB on {card['origin']['validation']['images']} images" in shown
+        assert f"{path.stat().st_size / 1e3:,.0f} kB" in shown
+        (row,) = (row for row in rows if row.startswith("msfin-s "))
+        assert f"{psnr:.2f}" in row.split()
+
+
+def test_models_as_json(capsys) -> None:
+    assert command("models", "--json", "--scale", 3) == 0
+    entries = json.loads(capsys.readouterr().out)
+    (lffn,) = (entry for entry in entries if entry["model"] == "lffn-s")
+    golden = json.loads((Path(__file__).parent / "golden" / "complexity.json").read_text())["networks"]
+    (counted,) = (row for row in golden if (row["model"], row["scale"]) == ("lffn-s", 3))
+    assert (lffn["params"], lffn["macs"]) == (counted["params"], counted["macs"])
+    assert (lffn["scale"], lffn["bundled"]) == (3, [])
 
 
 @pytest.mark.parametrize("line", ["", "upscale", "upscale a", "upscale a --out b --scale 5"])

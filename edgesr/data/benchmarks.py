@@ -30,14 +30,14 @@ class Pair:
     hr: NDArray[np.uint8]
 
 
-def load_benchmark(folder: Path, scale: int) -> Iterator[Pair]:
+def load_benchmark(folder: Path | str, scale: int) -> Iterator[Pair]:
     """The pairs of a benchmark folder, in order of name, each read when it is asked for.
 
     HR is cropped at the bottom and right to a multiple of `scale`. UserError at once for a missing
     or empty folder and for images or LR files that do not match by name; on reading, for an
     unreadable file and for an LR of the wrong size.
     """
-    hr_folder = inner_folder(folder, SCORED_FOLDERS)
+    hr_folder = inner_folder(Path(folder), SCORED_FOLDERS)
     hr_paths = find_images(hr_folder)
     _refuse_duplicates(hr_paths)
     lr_paths = _lr_paths(hr_folder, hr_paths, scale)

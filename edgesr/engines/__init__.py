@@ -71,6 +71,23 @@ def open_artifact(path: Path) -> Artifact:
     return describe(path, facts, run)
 
 
+def use_threads(path: Path, count: int) -> None:
+    """Give the runtime of a file `count` threads, before the file is opened.
+
+    UserError where it is absent or cannot be told.
+    """
+    engine = engine_of(path)
+    setting = getattr(import_module(f"edgesr.engines.{engine}"), "use_threads", None)
+    if setting is None:
+        raise UserError(f"The {engine} engine chooses its threads itself. Leave --threads out.")
+    try:
+        setting(count)
+    except ImportError as error:
+        raise UserError(
+            f"Running {path.name} needs another package ({error}): pip install 'edgesr[{engine}]'"
+        ) from error
+
+
 def engine_of(path: Path) -> str:
     """Which engine runs a file, by its suffix. UserError for a suffix that none has."""
     engine = next((name for name, suffix in SUFFIXES.items() if path.suffix == suffix), None)

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
-from PIL import Image
+from imagecodecs import png_decode, png_encode
+from PIL import Image, ImageOps
 
 from edgesr.data import (
     FORMATS,
@@ -18,10 +20,19 @@ from edgesr.data import (
     to_uint8,
     write_picture,
 )
+from edgesr.data.images import to_levels
 from edgesr.errors import UserError
 
 RGB = np.arange(4 * 6 * 3).reshape(4, 6, 3).astype(np.uint8) * 3
 GREY = np.arange(4 * 6).reshape(4, 6).astype(np.uint8) * 10
+
+
+def picture_of(rgb: torch.Tensor, alpha: torch.Tensor | None = None, grey: bool = False) -> Picture:
+    """8-bit, of channels (3,H,W) and alpha (1,H,W) in [0,1]."""
+    colour = to_levels(rgb[:1] if grey else rgb, np.dtype(np.uint8))
+    return Picture(colour, None if alpha is None else to_levels(alpha, np.dtype(np.uint8)))
+
+
 EVERY_LEVEL = np.arange(256).astype(np.uint8).reshape(16, 16, 1)
 
 
@@ -120,6 +131,50 @@ def test_every_byte_survives_sixteen_bits(tmp_path: Path):
     np.testing.assert_array_equal(read_uint8(path), EVERY_LEVEL)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "channels"), [(".png", 2), (".png", 3), (".png", 4), (".tif", 3), (".tif", 4)]
+)
+def test_sixteen_bit_colour_is_read_and_written_in_full(tmp_path: Path, suffix: str, channels: int):
+    deep = np.random.default_rng(channels).integers(0, 65_536, (70, 9, channels)).astype(np.uint16)
+    path, copy = tmp_path / f"deep{suffix}", tmp_path / f"copy{suffix}"
+    if suffix == ".png":
+        path.write_bytes(png_encode(deep))
+    else:
+        extra = ["unassalpha"] if channels == 4 else None
+        tifffile.imwrite(path, deep, photometric="rgb", extrasamples=extra, planarconfig="contig")
+    picture = read_picture(path)
+    write_picture(picture, copy)
+    for found in (picture, read_picture(copy)):
+        assert (found.bits, found.channels, found.grey) == (16, channels, channels == 2)
+        np.testing.assert_array_equal(found.colour, deep[:, :, : 1 if channels == 2 else 3])
+        if found.opacity is not None:
+            np.testing.assert_array_equal(found.opacity, deep[:, :, -1:])
+    np.testing.assert_array_equal(decoded_by_others(copy), deep)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match="could not be read as an image"):
+        read_picture(path)
+
+
+def decoded_by_others(path: Path) -> np.ndarray:
+    """All channels at full depth, by libpng or tifffile."""
+    return png_decode(path.read_bytes()) if path.suffix == ".png" else tifffile.imread(path)
+
+
+def test_deep_grey_with_alpha_is_written_as_a_tiff_that_can_be_read_again(tmp_path: Path):
+    deep = np.random.default_rng(0).integers(0, 65_536, (70, 9, 2)).astype(np.uint16)
+    write_picture(Picture(deep[:, :, :1], deep[:, :, 1:]), tmp_path / "deep.tif")
+    found = read_picture(tmp_path / "deep.tif")
+    np.testing.assert_array_equal(found.colour, np.repeat(deep[:, :, :1], 3, axis=2))
+    assert found.opacity is not None
+    np.testing.assert_array_equal(found.opacity, deep[:, :, 1:])
+
+
+def test_sixteen_bits_become_eight_where_the_format_has_no_more(tmp_path: Path):
+    deep = np.full((8, 8, 3), 128 * 257 + 128, np.uint16)
+    write_picture(Picture(deep), tmp_path / "small.bmp")
+    assert (read_uint8(tmp_path / "small.bmp") == 128).all()
+
+
 def test_whole_numbers_beyond_sixteen_bits_are_refused(tmp_path: Path):
     image = Image.fromarray(np.array([[0, 70_000]], np.int32))
     path = saved(tmp_path, image, "deep.tif")
@@ -142,11 +197,32 @@ def test_other_floats_are_refused(tmp_path: Path, level: float):
         read_picture(path)
 
 
-def test_exif_orientation_is_applied(tmp_path: Path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned a quarter clockwise
-    path = saved(tmp_path, Image.fromarray(RGB), exif=exif)
-    np.testing.assert_array_equal(read_uint8(path), np.rot90(RGB, -1))
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.tif", "deep.png", "deep.tif"])
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, name: str):
+    """As Pillow does it, also where the pixels are not decoded by Pillow."""
+    exif, path = Image.Exif(), tmp_path / name
+    exif[0x0112] = orientation
+    noise = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
+    reference = saved(tmp_path, Image.fromarray(noise), "reference.png", exif=exif)
+    if name == "deep.png":
+        deep = saved(tmp_path, Image.fromarray(noise), name, exif=exif).read_bytes()
+        start = deep.index(b"eXIf") - 4
+        chunk = deep[start : start + 12 + int.from_bytes(deep[start : start + 4])]
+        content = png_encode(noise.astype(np.uint16) * 257)
+        path.write_bytes(content[:33] + chunk + content[33:])
+    elif name == "deep.tif":
+        tag = (274, 3, 1, orientation, True)
+        tifffile.imwrite(path, noise.astype(np.uint16) * 257, photometric="rgb", extratags=[tag])
+    else:
+        saved(tmp_path, Image.fromarray(noise), name, exif=exif, quality=100, subsampling=0)
+    with Image.open(reference) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image)).astype(np.int16)
+    found = read_picture(path)
+    assert found.bits == (16 if name.startswith("deep") else 8)
+    assert found.colour.shape == expected.shape
+    tolerance = 40 if name == "photo.jpg" else 0
+    assert np.abs((found.rgb * 255).round().permute(1, 2, 0).numpy() - expected).mean() <= tolerance
 
 
 def test_a_single_pixel(tmp_path: Path):
@@ -189,7 +265,7 @@ def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF", ".webp", ".bmp"])
 def test_lossless_formats_give_back_what_was_written(tmp_path: Path, suffix: str):
     path = tmp_path / f"new/folder/image{suffix}"
-    write_picture(Picture(to_tensor(RGB)[0]), path)
+    write_picture(picture_of(to_tensor(RGB)[0]), path)
     np.testing.assert_array_equal(read_uint8(path), RGB)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
@@ -199,7 +275,7 @@ def test_lossless_formats_give_back_what_was_written(tmp_path: Path, suffix: str
 def test_alpha_is_written_where_it_can_be(tmp_path: Path, suffix: str, grey: bool):
     alpha = torch.tensor([0.2, 1.0, 0.8, 0.4]).view(1, 2, 2)
     path = tmp_path / f"image{suffix}"
-    write_picture(Picture(torch.full((3, 2, 2), 0.4), alpha, grey), path)
+    write_picture(picture_of(torch.full((3, 2, 2), 0.4), alpha, grey), path)
     picture = read_picture(path)
     assert picture.alpha is not None
     torch.testing.assert_close(picture.alpha, alpha)
@@ -209,7 +285,7 @@ def test_alpha_is_written_where_it_can_be(tmp_path: Path, suffix: str, grey: boo
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".bmp"])
 def test_other_formats_show_it_over_white(tmp_path: Path, suffix: str):
     path = tmp_path / f"image{suffix}"
-    write_picture(Picture(torch.zeros(3, 8, 8), torch.full((1, 8, 8), 0.2)), path)
+    write_picture(picture_of(torch.zeros(3, 8, 8), torch.full((1, 8, 8), 0.2)), path)
     assert read_picture(path).alpha is None
     assert (read_uint8(path) == 204).all()  # black at 20 % over white
 
@@ -217,7 +293,7 @@ def test_other_formats_show_it_over_white(tmp_path: Path, suffix: str):
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
 def test_grey_is_written_as_grey(tmp_path: Path, suffix: str):
     path = tmp_path / f"image{suffix}"
-    write_picture(Picture(torch.full((3, 8, 8), 0.4), grey=True), path)
+    write_picture(picture_of(torch.full((3, 8, 8), 0.4), grey=True), path)
     assert read_uint8(path).shape == (8, 8, 1)
 
 
@@ -234,14 +310,14 @@ def test_a_profile_for_ink_is_not_kept_for_light(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["image.xyz", "image"])
 def test_unknown_suffixes_are_refused_before_anything_is_written(tmp_path: Path, name: str):
-    with pytest.raises(UserError, match=r"suffix.*written as \.bmp, \.jpeg, \.jpg, \.png"):
-        write_picture(Picture(torch.zeros(3, 2, 2)), tmp_path / name)
+    with pytest.raises(UserError, match=r"suffix.*written as \.bmp, \.gif, \.jpeg, \.jpg, \.png"):
+        write_picture(picture_of(torch.zeros(3, 2, 2)), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_sides_too_long_for_the_format_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match=r"WEBP holds at most 16383 pixels a side .* 16384x1"):
-        write_picture(Picture(torch.zeros(3, 1, 16_384)), tmp_path / "long.webp")
+        write_picture(picture_of(torch.zeros(3, 1, 16_384)), tmp_path / "long.webp")
 
 
 def test_tensors_and_bytes_are_each_others_inverse():

@@ -30,8 +30,10 @@ def test_three_files_of_one_run(
     """The float parent, the trained graph, .pte, .tflite and .mlpackage; the first two files equal."""
     monkeypatch.chdir(tmp_path)
     checkpoint = checkpoints.load(qat_checkpoint)
-    for target in (executorch, tflite, coreml):
-        export(target, Request(checkpoint, (24, 24), 4, Path("artifacts"), [], None), say=print)
+    request = Request(checkpoint, (24, 24), 4, Path("artifacts"), [], None)
+    export(executorch, request, say=print)
+    export(tflite, request, say=print)
+    export(coreml, request, say=print)
     options = ["--float-checkpoint", tmp_path / "float", "--json", "m.json", "--card", "m.md"]
     verified(monkeypatch, qat_checkpoint, *options)
     found = json.loads(Path("m.json").read_text())
@@ -95,7 +97,11 @@ def test_a_folder_is_zipped_with_all_that_it_holds(tmp_path: Path) -> None:
 
 
 def test_mistakes(
-    qat_checkpoint: Path, exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    float_checkpoint: Path,
+    qat_checkpoint: Path,
+    exported: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for arguments, message in (
@@ -104,7 +110,7 @@ def test_mistakes(
         ([tmp_path, qat_checkpoint], "Name one run"),
         ([tmp_path], "checkpoint.safetensors does not exist"),
         ([exported, exported], "neither bundled nor under ./runs"),
-        ([exported, exported, "--checkpoint", qat_checkpoint], "export it anew"),
+        ([exported, exported, "--checkpoint", float_checkpoint], "export it anew"),
         ([exported, exported, "--arm64"], "name it alone"),
         ([exported, "--arm64", "--card", "x"], "--card is for comparing files"),
     ):
