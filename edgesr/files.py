@@ -79,6 +79,13 @@ def size(path: Path) -> int:
     return sum(part.stat().st_size for part in contents(path))
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $EDGESR_CACHE, else edgesr in the user's cache folder."""
+    named = os.environ.get("EDGESR_CACHE")
+    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return (Path(named) if named else Path(shared) / "edgesr").absolute()
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let one process at a time into the block, those who ask for the same `path`; others wait.

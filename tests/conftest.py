@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgesr.files import cache_folder
 from edgesr.models import MODELS
 from edgesr.models.lffn import LFFN
 from edgesr.models.maffsrn import MAFFSRN
@@ -41,9 +42,15 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Decoded images go into a temporary folder, those of commands that tests start too."""
+    """Decoded images go into a temporary folder, those of commands that tests start too.
+
+    Tools are fetched once, for all runs of the tests.
+    """
+    cache, tools = tmp_path_factory.mktemp("cache"), cache_folder() / "tools"
+    tools.mkdir(parents=True, exist_ok=True)
+    (cache / "tools").symlink_to(tools)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGESR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("EDGESR_CACHE", str(cache))
         yield
 
 

@@ -21,7 +21,8 @@ from android_demo.tools.classfile import (
     Member,
     types_of,
 )
-from android_demo.tools.toolchain import ANDROID_TYPES, CACHE, keep, locked
+from android_demo.tools.toolchain import ANDROID_TYPES, CACHE, keep
+from edgesr.files import locked
 
 COVERED = ("android.", "java.", "javax.", "org.json.")
 DESUGARED = ("java.lang.invoke.",)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from android_demo.tools.kotlin import CompilerError, compile_kotlin
-from android_demo.tools.toolchain import AAPT2, CACHE, DEMO, FRAMEWORK, installed, java, locked
+from android_demo.tools.toolchain import AAPT2, CACHE, DEMO, FRAMEWORK, installed, java
+from edgesr.files import locked
 
 PACKAGE = "edgesr.demo"
 ANDROID = "{http://schemas.android.com/apk/res/android}"

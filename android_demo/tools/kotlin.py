@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from android_demo.tools.toolchain import CACHE, JUNIT, KOTLIN, installed, java, locked
+from android_demo.tools.toolchain import CACHE, JUNIT, KOTLIN, installed, java
+from edgesr.files import locked
 
 JVM_TARGET = "11"  # what app/build.gradle.kts asks for
 

@@ -6,20 +6,18 @@ Three npm packages go to .cache/android, each held to its SHA-256; a JDK 17 and 
 have to be installed (`DEBIAN`).
 """
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edgesr.files import replacing, sha256
+from edgesr.files import locked, replacing, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "android_demo"
@@ -126,15 +124,6 @@ def java() -> str:
     if version is None or int(version[1]) != JAVA:
         raise MissingToolError(f"java {JAVA} is needed, not {told.splitlines()[0]}")
     return found
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time makes `path`: test workers share what they fetch and compile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def keep(path: Path, text: str) -> None:

@@ -15,8 +15,9 @@ from edgesr.data.benchmarks import Pair, make_pair
 from edgesr.data.downscale import downscale
 from edgesr.data.images import find_images, read_uint8
 from edgesr.data.patches import Image8, PairedImages
-from edgesr.data.store import Store, cache_folder, obtain
+from edgesr.data.store import Store, obtain
 from edgesr.errors import UserError
+from edgesr.files import cache_folder
 
 # As the archives unpack, with and without a folder of the archive's name around it.
 TRAINING_FOLDERS = (
@@ -134,7 +135,7 @@ def _store_path(folder: Path, kind: str) -> Path:
     """One for each folder and kind, so that a store out of date is replaced, not left behind."""
     place = str(folder.resolve())
     short = hashlib.sha256(place.encode()).hexdigest()[:12]
-    return cache_folder() / f"{folder.resolve().name}-{short}.{kind}.store"
+    return cache_folder() / "images" / f"{folder.resolve().name}-{short}.{kind}.store"
 
 
 def _sides(stores: list[Store], place: _Place) -> tuple[int, int]:

@@ -71,13 +71,6 @@ class Store:
         return whole[:, :, :1] if entry.grey else whole
 
 
-def cache_folder() -> Path:
-    """Where stores are kept: $EDGESR_CACHE, else edgesr in the user's cache folder."""
-    named = os.environ.get("EDGESR_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(shared) / "edgesr"
-
-
 def obtain(path: Path, made_of: Any, count: int, make: Callable[[int], Image8], told: Told) -> Store:
     """The store at `path` if it is whole and was made of `made_of` (JSON), else a new one there.
 

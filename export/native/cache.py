@@ -1,25 +1,19 @@
 """Folders that are fetched or built once and then used again, each checked before it is."""
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edgesr.files import sha256
+from edgesr.files import cache_folder, locked, sha256
 
-VARIABLE = "EDGESR_CACHE"
 MANIFEST = "manifest.json"
 
 
 def root() -> Path:
-    """Where everything is kept: $EDGESR_CACHE, else edgesr in the user's cache folder."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edgesr"
+    """Where tools are kept."""
+    return cache_folder() / "tools"
 
 
 def kept(name: str, fill: Callable[[Path], None]) -> Path:
@@ -29,8 +23,7 @@ def kept(name: str, fill: Callable[[Path], None]) -> Path:
     The folder appears whole or not at all, and of several processes one makes it.
     """
     folder = root() / name
-    root().mkdir(parents=True, exist_ok=True)
-    with _locked(root() / f"{name}.lock"):
+    with locked(folder):
         if not _is_intact(folder):
             with TemporaryDirectory(prefix=f".{name}.", dir=root()) as temporary:
                 made = Path(temporary, "made")
@@ -55,10 +48,3 @@ def _is_intact(folder: Path) -> bool:
     except (FileNotFoundError, json.JSONDecodeError):
         return False
     return manifest == _digests(folder)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -116,7 +116,7 @@ def test_figures_that_are_none(text: str) -> None:
 def test_cache_makes_a_folder_once_and_again_when_it_is_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    monkeypatch.setenv("EDGESR_CACHE", str(tmp_path))
     made: list[Path] = []
 
     def fill(folder: Path) -> None:
@@ -124,22 +124,22 @@ def test_cache_makes_a_folder_once_and_again_when_it_is_damaged(
         (folder / "tool").write_text("right")
 
     for _ in range(2):
-        assert (cache.kept("tools", fill) / "tool").read_text() == "right"
+        assert (cache.kept("sdk", fill) / "tool").read_text() == "right"
     assert len(made) == 1
-    (tmp_path / "tools" / "tool").write_text("wrong")
-    assert (cache.kept("tools", fill) / "tool").read_text() == "right"
+    (cache.root() / "sdk" / "tool").write_text("wrong")
+    assert (cache.kept("sdk", fill) / "tool").read_text() == "right"
     assert len(made) == 2
 
 
 def test_cache_keeps_nothing_of_an_attempt_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    monkeypatch.setenv("EDGESR_CACHE", str(tmp_path))
 
     def fill(folder: Path) -> None:
         (folder / "tool").write_text("half")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.kept("tools", fill)
-    assert [path.name for path in tmp_path.iterdir()] == ["tools.lock"]
+        cache.kept("sdk", fill)
+    assert [path.name for path in cache.root().iterdir()] == [".sdk.lock"]
