@@ -43,13 +43,16 @@ def _pairs(matrix: Matrix) -> str:
 
 
 def _files(matrix: Matrix) -> str:
-    rows = []
+    rows, floats = [], []
     for form in matrix.files:
         facts = facts_of(form)
         size, zipped = (f"{facts[name] / 1024:.0f}" for name in ("bytes", "zipped_bytes"))
         int8 = f"{facts['int8_ops']} of {facts['ops']}"
         rows.append([facts["file"], size, zipped, int8, f"{facts['float_weight_bytes'] / 1024:.0f}"])
-    return _table(["file", "KiB", "zipped", "operators in int8", "KiB of float weights"], rows)
+        if facts["int8_ops"] and facts["float_ops"]:
+            floats.append(f"- in float in {form.name}: {', '.join(facts['float_ops'])}")
+    table = _table(["file", "KiB", "zipped", "operators in int8", "KiB of float weights"], rows)
+    return "\n".join([table, "", *floats]) if floats else table
 
 
 def _verdict(matrix: Matrix) -> str:

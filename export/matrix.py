@@ -170,6 +170,7 @@ def facts_of(form: Form) -> dict[str, Any]:
         "zipped_bytes": zipped_bytes(form.path),
         "int8_ops": census.int8_ops,
         "ops": census.ops_delegated + census.ops_outside,
+        "float_ops": census.float_ops,
         "float_weight_bytes": census.float_weight_bytes,
     }
 

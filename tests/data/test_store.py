@@ -193,7 +193,9 @@ def test_a_folder_is_decoded_again_only_if_it_changed(tmp_path: Path, monkeypatc
         change()
         load(4)
         assert len(seen) == len(list(folder.iterdir()))
-    kinds = sorted(path.name.split(".", 1)[1] for path in (tmp_path / "cache" / "images").glob("photos*"))
+    kinds = sorted(
+        path.name.split(".", 1)[1] for path in (tmp_path / "cache" / "images").glob("photos*")
+    )
     assert kinds == ["hr.store", "x2.store", "x4.store"], "nothing out of date is left behind"
 
 

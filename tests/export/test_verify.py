@@ -82,10 +82,18 @@ def test_every_two_are_compared(qat_checkpoint: Path) -> None:
 
 
 def test_the_card_says_what_failed(qat_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {"file": "a.pte", "bytes": 2048, "zipped_bytes": 1024, "int8_ops": 3, "ops": 4}
-    monkeypatch.setattr("export.card.facts_of", lambda form: facts | {"float_weight_bytes": 0})
+    facts: dict[str, object] = {
+        "file": "a.pte",
+        "bytes": 2048,
+        "zipped_bytes": 1024,
+        "int8_ops": 3,
+        "ops": 4,
+    }
+    facts |= {"float_weight_bytes": 0, "float_ops": ["PReLU", "Sigmoid"]}
+    monkeypatch.setattr("export.card.facts_of", lambda form: facts)
     text = card(matrix_of(qat_checkpoint, one=60))
     assert "| a.pte | 2   | 1      | 3 of 4" in text
+    assert "- in float in one: PReLU, Sigmoid\n" in text
     assert "Failed:\n\n- drawn: one is" in text
     assert "| fake-quant | one   |" in text
 
