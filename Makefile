@@ -3,10 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two workers of one thread each share a small machine better than two that fight over all cores.
+# A few tests take minutes: who has nothing left to do takes over what waits for another.
 WORKERS ?= 2
 # What `make bench` times.
 MODELS ?= lffn-s msfin-s
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lint types layers check test fix demo golden bench mac
