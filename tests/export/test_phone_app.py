@@ -17,10 +17,11 @@ DEMO = Path(__file__).resolve().parents[2] / "android_demo" / "app"
 
 @pytest.fixture
 def app(exported: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The app's models on the phone, `exported` one of them. Nobody waits between looks at the log."""
+    """The app's models on the phone, `exported` one of them. Nobody waits long."""
     (models := folder / "app").mkdir()
     shutil.copy(exported, models)
     monkeypatch.setattr(phone_app, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(phone_app, "PATIENCE", 30.0)
     return models
 
 
@@ -74,7 +75,6 @@ def test_all_the_way(
         ("app_old", "did not start on folder1 .*does not exist.*Wake and unlock .*installDebug"),
         ("app_locked", "did not start on folder1 .*Status: timeout.*Wake and unlock"),
         ("app_dies", "The app ended while it timed .* logcat -d -b crash"),
-        ("app_silent", "did not answer about .* within 1 s. Keep the phone unlocked"),
         ("app_garbage", "answered: { half .*Is it of this checkout"),
         ("app_few", "answered: .*3 runs with 1 threads were asked for"),
         ("app_threads", "answered: .*3 runs with 1 threads were asked for"),
@@ -88,11 +88,18 @@ def test_what_goes_wrong(
     exported: Path, app: Path, monkeypatch: pytest.MonkeyPatch, fault: str, message: str
 ) -> None:
     monkeypatch.setenv("FAKE_FAULT", fault)
-    monkeypatch.setattr(phone_app, "PATIENCE", 1.0)
     out = app.parent / "out.json"
     with pytest.raises(UserError, match=message):
         run(monkeypatch, exported, "--json", out)
     assert not out.exists()
+    assert not (app.parent / "task").exists()
+
+
+def test_no_answer(exported: Path, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FAULT", "app_silent")
+    monkeypatch.setattr(phone_app, "PATIENCE", 1.0)
+    with pytest.raises(UserError, match=r"did not answer about .* within 1 s\. Keep the phone"):
+        run(monkeypatch, exported)
     assert not (app.parent / "task").exists()
 
 

@@ -41,7 +41,7 @@ def test_it_needs_no_more_than_it_says() -> None:
         ("lffn-s", 2, None, "int8", 8),
         ("lffn-s", 4, "int8", "int8", 8),
         ("lffn-s", 2, "int8", "uint8", 8),
-        ("msfin", 3, "w8a8", "int8", 4),  # whose tiles start at multiples of 4
+        ("msfin", 3, "w8a8", "int8", 5),  # whose tiles start at multiples of 4
     ],
 )
 def test_it_gives_our_pixels(
