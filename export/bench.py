@@ -3,6 +3,7 @@
 python -m export.bench --model lffn-s msfin-s --size 180x320 --profile
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --device adb --json phone.json
+python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --device adb --mode app --compare phone.json
 """
 
 import argparse
@@ -43,10 +44,13 @@ without changes. Files that are named instead of networks are timed at their own
 published network in PyTorch; an fp32 file counts as edge fp32. With --together those of the same
 network and tile, such as an int8 .tflite and its fp32 sibling, are in one row and take turns.
 
-With --device adb files are timed on a phone instead (EXPERIMENTAL: tried with an emulated CPU, by
-nobody on a phone yet). A runner is copied to it and no app is needed; each file's SR is first compared
-with this host's, the phone may cool down for up to five minutes before each, and what it is and how warm
-it was is written into --json. --compare shows such files of other phones beside it.
+With --device adb files are timed on a phone instead (EXPERIMENTAL: tried with an emulated CPU and a
+script in the app's place, by nobody on a phone yet). --mode runner copies a program to it, needs no app
+and first compares each file's SR with this host's. --mode app has the demo app time its own copy of
+each file, in the library that it ships: install a debug build of android_demo, with the file put into
+it by export.android, and keep the phone unlocked. Either way the phone may cool down for up to five
+minutes before each file, and what it is and how warm it was is written into --json. --compare shows
+such files of other phones, or of the other mode, beside it.
 """
 NETWORKS = [name for name, row in MODELS.items() if row.learns]
 SIZE = "180x320"
@@ -122,6 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
     add("--runs", type=int, help=f"of each contender (default {RUNS}, on a phone {phone.RUNS})")
     add("--device", choices=["host", "adb"], default="host", help="where (default %(default)s)")
+    add(
+        "--mode",
+        choices=list(phone.MODES),
+        help=f"with --device adb: what runs the files there (default {phone.DEFAULT_MODE})",
+    )
     add("--serial", help="with --device adb: which of several phones, as `adb devices` names it")
     add(
         "--compare",
@@ -129,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="with --device adb: --json files of other phones, for the table",
+        help="with --device adb: --json files of other phones or of the other mode, for the table",
     )
     add("--json", type=Path, metavar="FILE", help="write everything that was measured there, too")
     add(
@@ -143,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot be done before anything is lowered. Raises UserError."""
-    if args.serial or args.compare:
-        raise UserError("--serial and --compare are for phones: add --device adb.")
+    if args.serial or args.compare or args.mode:
+        raise UserError("--mode, --serial and --compare are for phones: add --device adb.")
     if bool(args.files) == bool(args.model):
         raise UserError("Name networks with --model NAME …, or exported files, and not both.")
     given = [name for name in ("scale", "size", "scheme", "out") if getattr(args, name) is not None]
@@ -171,8 +180,13 @@ def _phone_settings(args: argparse.Namespace) -> phone.Settings:
     args.runs = phone.RUNS if args.runs is None else args.runs
     if args.runs < 1 or args.threads < 1:
         raise UserError(f"--runs {args.runs} --threads {args.threads}: at least 1 of each is needed.")
+    mode = args.mode or phone.DEFAULT_MODE
+    if mode == "app" and args.profile:
+        raise UserError(
+            "The app times whole files and no operators: leave --profile or --mode app away."
+        )
     return phone.Settings(
-        args.files, args.serial, args.threads, args.runs, args.profile, args.json, args.compare
+        args.files, args.serial, mode, args.threads, args.runs, args.profile, args.json, args.compare
     )
 
 

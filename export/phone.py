@@ -1,8 +1,9 @@
-"""`export.bench --device adb`: exported files on a phone, without NDK and without an app.
+"""`export.bench --device adb`: exported files on a phone, by our runner or in the demo app.
 
-The ARM64 runner is pushed with all of its libraries, an ARM64 Linux's C library among them, and
-started through that library's own loader. Tried with a folder and qemu in the phone's place; until
-somebody has run it on a phone, it is experimental.
+The ARM64 runner needs neither NDK nor app. It is pushed with all of its libraries, an ARM64 Linux's C
+library among them, and started through that library's own loader. `export.phone_app` is the other way.
+Both were tried with a folder in the phone's place, the runner with qemu too; until somebody has run
+them on a phone, they are experimental.
 """
 
 import json
@@ -22,7 +23,7 @@ from edgesr.engines import Artifact, open_artifact
 from edgesr.errors import UserError
 from edgesr.files import sha256, write_text
 from edgesr.provenance import commit, versions
-from export import arm64, profile
+from export import arm64, phone_app, profile
 from export.adb import FOLDER, Phone, connect
 from export.native import build
 from export.native.runner import read_bench
@@ -37,6 +38,9 @@ RUN_PATIENCE = 900.0
 NAME, CELL = 38, 26
 """Widths of the table."""
 
+Facts = dict[str, str]
+"""What a phone says that it is."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,6 +48,8 @@ class Settings:
 
     files: list[Path]
     serial: str | None
+    mode: str
+    """One of `MODES`."""
     threads: int
     runs: int
     profile: bool
@@ -57,6 +63,18 @@ def bench(settings: Settings, say: Callable[[str], None]) -> None:
     others = [_saved(path) for path in settings.compare]
     phone = connect(settings.serial)
     facts = phone.facts()
+    found = MODES[settings.mode](phone, facts, artifacts, settings, say)
+    content = {"device": facts, "mode": settings.mode, "experimental": True, "networks": found}
+    print_table([content, *others])
+    if settings.json:
+        content |= {"commit": commit(), "versions": versions()}
+        write_text(settings.json, json.dumps(content, indent=2) + "\n")
+
+
+def _by_runner(
+    phone: Phone, facts: Facts, artifacts: list[Artifact], settings: Settings, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Each file in the runner, which is copied to the phone and removed again."""
     if facts["abi"] != "arm64-v8a":
         raise UserError(f"{phone.serial} runs {facts['abi'] or 'an unknown ABI'}; arm64-v8a is needed.")
     bundle = build.arm64()
@@ -66,11 +84,7 @@ def bench(settings: Settings, say: Callable[[str], None]) -> None:
     phone.run(f"chmod 755 {build.LOADER} {build.NAME}", RUN_PATIENCE)
     found = [_measure(phone, artifact, " ".join(bundle.start), settings, say) for artifact in artifacts]
     phone.shell(f"rm -rf {FOLDER}")
-    content = {"device": facts, "experimental": True, "networks": found}
-    print_table([content, *others])
-    if settings.json:
-        content |= {"commit": commit(), "versions": versions()}
-        write_text(settings.json, json.dumps(content, indent=2) + "\n")
+    return found
 
 
 def _measure(
@@ -86,15 +100,45 @@ def _measure(
     times = read_bench(phone.run(f"{start} {path.name} {options}", RUN_PATIENCE), path.name)
     heat = {"celsius_after": phone.battery_celsius(), "throttling_after": phone.throttling()}
     kinds = _profile(phone, artifact, start, settings.runs) if settings.profile else None
+    return _described(artifact) | {
+        "parity": parity,
+        "times": times,
+        "heat": cool | heat,
+        "profile": kinds,
+    }
+
+
+def _by_app(
+    phone: Phone, facts: Facts, artifacts: list[Artifact], settings: Settings, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Each file in the app, which has the same bytes already. What SR it computes is not seen here."""
+    phone_app.require(phone)
+    rows = []
+    for artifact in artifacts:
+        cool = _cool_down(phone, say)
+        say(f"timing {artifact.path.name} in the app on {facts['model']}; experimental, see --help")
+        answer = phone_app.measure(
+            phone, artifact.path, threads=settings.threads, warmup=WARMUP, runs=settings.runs
+        )
+        heat = {"celsius_after": phone.battery_celsius(), "throttling_after": answer.throttling_after}
+        measured = {"parity": None, "times": answer.times, "heat": cool | heat, "profile": None}
+        rows.append(_described(artifact) | measured)
+    return rows
+
+
+MODES = {"runner": _by_runner, "app": _by_app}
+"""Who runs the files on the phone."""
+DEFAULT_MODE = "runner"
+
+
+def _described(artifact: Artifact) -> dict[str, Any]:
+    """Which file a row is of."""
+    path = artifact.path
     return {
         "file": path.name,
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
         "tile": list(artifact.tile),
-        "parity": parity,
-        "times": times,
-        "heat": cool | heat,
-        "profile": kinds,
     }
 
 
@@ -151,7 +195,11 @@ def _saved(path: Path) -> dict[str, Any]:
     """A file that --json wrote on another device. UserError if it is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        _ = content["device"]["model"], [row["times"]["median_ms"] for row in content["networks"]]
+        _ = (
+            content["device"]["model"],
+            content["mode"],
+            [row["times"]["median_ms"] for row in content["networks"]],
+        )
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Check the path.") from None
     except (KeyError, TypeError, ValueError) as error:
@@ -163,11 +211,17 @@ def print_table(results: list[dict[str, Any]]) -> None:
     """Files in rows, devices in columns: median and 90th percentile in ms per tile; ! if it was hot."""
     files = dict.fromkeys(row["file"] for result in results for row in result["networks"])
     print("ms per tile, median (90th percentile); ! throttled or warm; experimental")
-    heads = [f"{result['device']['model']} {result['device']['soc']}" for result in results]
+    heads = [_head(result) for result in results]
     print("".join([f"{'file':<{NAME}}", *(f"{head:>{CELL}}" for head in heads)]))
     for file in files:
         cells = [_cell(result["networks"], file) for result in results]
         print("".join([f"{file:<{NAME}}", *(f"{cell:>{CELL}}" for cell in cells)]))
+
+
+def _head(result: dict[str, Any]) -> str:
+    """Which phone, and that it was the app if it was."""
+    name = f"{result['device']['model']} {result['device']['soc']}"
+    return f"{name} app" if result["mode"] == "app" else name
 
 
 def _cell(rows: list[dict[str, Any]], file: str) -> str:

@@ -1,6 +1,7 @@
 """A network small enough to be lowered in seconds, under the name of the one it is a size of."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,20 @@ def _at_hand(get: Callable[[], Any]) -> Any:
         if "EDGESR_REQUIRE_ARM64" in os.environ:
             raise
         pytest.skip(f"cannot build or run it here: {error}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The phone's files. $ADB is the fake."""
+    adb, fake = tmp_path / "adb", Path(__file__).with_name("fake_adb.py")
+    adb.write_text(f'#!/bin/sh\nexec {sys.executable} {fake} "$@"\n')
+    adb.chmod(0o755)
+    root = tmp_path / "phone"
+    (root / "data/local/tmp").mkdir(parents=True)
+    monkeypatch.setenv("ADB", str(adb))
+    monkeypatch.setenv("FAKE_PHONE", str(root))
+    monkeypatch.delenv("FAKE_FAULT", raising=False)
+    return root
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 """Stands in for adb: a folder is the phone, and what it is asked to run is run by qemu.
 
 $FAKE_PHONE is the folder, $FAKE_QEMU the emulator, and $FAKE_FAULT what goes wrong, if anything.
+`fake_app` is the app.
 """
 
 import os
@@ -10,6 +11,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from fake_app import App
 
 PHONE, FAULT = os.environ["FAKE_PHONE"], os.environ.get("FAKE_FAULT", "")
 PROPERTIES = {
@@ -56,6 +59,8 @@ def shell(command: str) -> int:
         print(f"Current Battery Service state:\n  level: 80\n  temperature: {temperature()}")
     elif command.startswith("dumpsys thermalservice"):
         print("IsStatusOverride: false\nThermal Status: 0")
+    elif (status := App(Path(PHONE), FAULT).shell(command)) is not None:
+        return status
     elif FAULT and "pte_runner" in command and "chmod" not in command:
         return faulty(command)
     else:

@@ -14,22 +14,6 @@ from export import bench, phone
 from export.native import build
 from export.native.build import Bundle
 
-FAKE = Path(__file__).with_name("fake_adb.py")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The phone's files. $ADB is the fake."""
-    adb = tmp_path / "adb"
-    adb.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
-    adb.chmod(0o755)
-    root = tmp_path / "phone"
-    (root / "data/local/tmp").mkdir(parents=True)
-    monkeypatch.setenv("ADB", str(adb))
-    monkeypatch.setenv("FAKE_PHONE", str(root))
-    monkeypatch.delenv("FAKE_FAULT", raising=False)
-    return root
-
 
 @pytest.fixture
 def host_as_phone(folder: Path, host: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,10 @@ import kotlin.concurrent.thread
 /**
  * Times a bundled model on this phone, for a computer on the other end of adb.
  *
- *     adb shell am start -W -n edgesr.demo/.BenchActivity --es model w8a8 --ei threads 2 --es id 1
+ *     adb shell am start -S -W -n edgesr.demo/.BenchActivity --es model w8a8 --ei threads 2 --es id 1
+ *
+ * -S stops the app first; else a second start only shows the first one's answer. `python -m export.bench
+ * --device adb --mode app` does all of it.
  *
  * Extras: model, the scheme or file name of a bundled model; threads, 0 for the runtime's choice;
  * warmup; runs; id, which the answer repeats. The answer is JSON in files/bench.json (`adb shell run-as
