@@ -58,7 +58,7 @@ class Bound:
 EXACT = Bound(0.0, 0, 0.0)
 FLOAT = Bound(1e-5, 1, 1e-3)
 ROUNDED = Bound(1.5 / 255, 1, 1e-3)
-SPREAD = Bound(2.5 / 255, 2, 0.05)
+SPREAD = Bound(2.5 / 255, 2, 0.4)
 
 
 def bound_of(scheme: str, census: Census) -> Bound:

@@ -73,7 +73,8 @@ def fit(
     step, saves and raises KeyboardInterrupt. UserError if the loss or its gradient is no longer finite:
     what was saved before stays. Of several processes the first alone validates and writes into `run`.
     """
-    step = Step(network.to(device).train(), settings, device)
+    network.to(device).train()  # captured graphs return nothing here
+    step = Step(network, settings, device)
     main, total = processes.is_main(), settings.steps
     state = run.load_state(network, step.optimizer, step.average)
     step.begin()
