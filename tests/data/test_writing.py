@@ -29,7 +29,12 @@ def cut(levels: Levels, heights: list[int]) -> Iterator[Levels]:
 
 
 @pytest.mark.parametrize("suffix", STREAMED)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     shape=st.tuples(st.integers(1, 150), st.integers(1, 70), st.integers(1, 4)),
     bits=st.sampled_from([8, 16]),

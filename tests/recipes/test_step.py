@@ -153,7 +153,7 @@ def test_one_ahead_gives_the_same_batches(batches: Batches):
     for step in (0, 1, 2, 7, 8):
         for one, other in zip(ahead(step), batches(step), strict=True):
             assert torch.equal(one, other)
-    assert sorted(set(asked)) == [0, 1, 2, 3, 7, 8, 9]
+    assert {0, 1, 2, 7, 8} <= set(asked) <= {0, 1, 2, 3, 7, 8, 9}  # what is ahead may not have begun
     assert asked.count(1) == 1
 
 
