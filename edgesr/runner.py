@@ -113,9 +113,12 @@ class Runner:
 
     def _tensor(self, lr: Tensor) -> Tensor:
         """LR (1,3,H,W) → SR (1,3,sH,sW)."""
+        return self._tiled(self._one, lr)
+
+    def _tiled(self, upscale: Upscaler, lr: Tensor) -> Tensor:
         grid = self._grid(*lr.shape[2:])
         return upscale_tiled(
-            self._one,
+            upscale,
             lr,
             scale=self.scale,
             tile=grid.tile,
@@ -133,14 +136,7 @@ class Runner:
         height, width = lr.shape[2:]
         if (height, width) == self.tile or height * width <= self.whole:
             return self.upscale(lr)
-        return upscale_tiled(
-            self.upscale,
-            lr,
-            scale=self.scale,
-            tile=self.tile,
-            overlap=self.overlap,
-            multiple=self.multiple,
-        )
+        return self._tiled(self.upscale, lr)
 
     def _alpha(self, opacity: Levels, row: Span, column: Span) -> Tensor:
         """The SR alpha (1,h,w) of what is kept of a window, by bicubic from the pixels around it."""

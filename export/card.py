@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from math import isinf
 
-from export.matrix import REFERENCE, Matrix, facts_of, weight_bytes
+from export.matrix import REFERENCE, Matrix
 
 
 def card(matrix: Matrix) -> str:
@@ -13,7 +13,7 @@ def card(matrix: Matrix) -> str:
     parts = [
         f"# {checkpoint.model} x{checkpoint.scale}, {scheme}: one checkpoint, every form of it",
         f"Checkpoint `{str(checkpoint.sha256)[:12]}`, "
-        f"{weight_bytes(checkpoint) / 1024:.0f} KiB of weights. PSNR in dB on Y, `scale` pixels shaved; "
+        f"{matrix.weight_bytes / 1024:.0f} KiB of weights. PSNR in dB on Y, `scale` pixels shaved; "
         f"`float` on whole images, everything else in the same tiles. `{REFERENCE}` is "
         + ("the graph that was trained." if checkpoint.scheme else "the float network in tiles."),
         _scores(matrix),
@@ -44,13 +44,12 @@ def _pairs(matrix: Matrix) -> str:
 
 def _files(matrix: Matrix) -> str:
     rows, floats = [], []
-    for form in matrix.files:
-        facts = facts_of(form)
-        size, zipped = (f"{facts[name] / 1024:.0f}" for name in ("bytes", "zipped_bytes"))
+    for name, facts in matrix.facts.items():
+        size, zipped = (f"{facts[kind] / 1024:.0f}" for kind in ("bytes", "zipped_bytes"))
         int8 = f"{facts['int8_ops']} of {facts['ops']}"
         rows.append([facts["file"], size, zipped, int8, f"{facts['float_weight_bytes'] / 1024:.0f}"])
         if facts["int8_ops"] and facts["float_ops"]:
-            floats.append(f"- in float in {form.name}: {', '.join(facts['float_ops'])}")
+            floats.append(f"- in float in {name}: {', '.join(facts['float_ops'])}")
     table = _table(["file", "KiB", "zipped", "operators in int8", "KiB of float weights"], rows)
     return "\n".join([table, "", *floats]) if floats else table
 

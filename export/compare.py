@@ -12,9 +12,7 @@ from edgesr.engines import ARTIFACTS, SUFFIXES, Artifact, open_artifact
 from edgesr.errors import UserError
 from export.choose import find_by_sha256
 from export.matrix import Matrix, forms_of
-from export.pipeline import original_of
-
-DRAWN_IMAGES = 4
+from export.pipeline import DRAWN_IMAGES, original_of
 
 
 def compare(

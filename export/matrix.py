@@ -4,23 +4,20 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from edgesr import Upscaler
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import Pair
-from edgesr.data.images import to_tensor, to_uint8
 from edgesr.engines import Artifact
 from edgesr.errors import UserError
 from edgesr.files import contents, size
 from edgesr.metrics.evaluate import Scores, score
 from edgesr.quantization import pt2e
+from export.measure import upscaled
 from export.report import BUDGETS, Parity
 from export.target import find_target
 
@@ -55,7 +52,7 @@ class Matrix:
         """Run every form over a set of images; `on_image()` is called after each."""
         self.scores[name] = {form.name: Scores() for form in self.forms}
         for pair in pairs:
-            images = {form.name: _run(form.upscale, pair) for form in self.forms}
+            images = {form.name: upscaled(form.upscale, pair) for form in self.forms}
             for form, image in images.items():
                 scored = score(image, pair.hr, self.checkpoint.scale)
                 self.scores[name][form].images[pair.name] = scored
@@ -68,6 +65,16 @@ class Matrix:
     def files(self) -> list[Form]:
         """The forms that are files."""
         return [form for form in self.forms if form.path is not None]
+
+    @cached_property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Of each file by name: sizes and census. Reading and zipping them takes a while."""
+        return {form.name: facts_of(form) for form in self.files}
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """Of the checkpoint as targets hold it, for which the network is captured once more."""
+        return weight_bytes(self.checkpoint)
 
     @property
     def failures(self) -> list[str]:
@@ -120,9 +127,9 @@ class Matrix:
                 "scale": self.checkpoint.scale,
                 "scheme": self.checkpoint.scheme,
                 "sha256": self.checkpoint.sha256,
-                "weight_bytes": weight_bytes(self.checkpoint),
+                "weight_bytes": self.weight_bytes,
             },
-            "files": {form.name: facts_of(form) for form in self.files},
+            "files": self.facts,
             "sets": {
                 name: {form: scores.to_json() for form, scores in forms.items()}
                 for name, forms in self.scores.items()
@@ -199,8 +206,3 @@ def _unique(artifact: Artifact, artifacts: list[Artifact]) -> str:
     suffixes = [other.path.suffix for other in artifacts]
     alone = suffixes.count(artifact.path.suffix) == 1
     return artifact.path.suffix.removeprefix(".") if alone else artifact.path.name
-
-
-@torch.no_grad()
-def _run(upscale: Upscaler, pair: Pair) -> NDArray[np.uint8]:
-    return to_uint8(upscale(to_tensor(pair.lr)))

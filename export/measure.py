@@ -34,7 +34,7 @@ def measure(
     """
     ours, theirs, originals = Scores(), Scores(), Scores()
     for pair in pairs:
-        sr, expected = (_run(artifact.tiled(u), pair) for u in (artifact.upscale, reference))
+        sr, expected = (upscaled(artifact.tiled(u), pair) for u in (artifact.upscale, reference))
         parity.add(sr, expected)
         ours.images[pair.name] = score(sr, pair.hr, artifact.scale)
         theirs.images[pair.name] = score(expected, pair.hr, artifact.scale)
@@ -44,7 +44,8 @@ def measure(
 
 
 @torch.no_grad()
-def _run(upscale: Upscaler, pair: Pair) -> NDArray[np.uint8]:
+def upscaled(upscale: Upscaler, pair: Pair) -> NDArray[np.uint8]:
+    """The SR of a pair's LR as 8-bit pixels (sH,sW,3)."""
     return to_uint8(upscale(to_tensor(pair.lr)))
 
 

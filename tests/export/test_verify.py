@@ -90,7 +90,7 @@ def test_the_card_says_what_failed(qat_checkpoint: Path, monkeypatch: pytest.Mon
         "ops": 4,
     }
     facts |= {"float_weight_bytes": 0, "float_ops": ["PReLU", "Sigmoid"]}
-    monkeypatch.setattr("export.card.facts_of", lambda form: facts)
+    monkeypatch.setattr("export.matrix.facts_of", lambda form: facts)
     text = card(matrix_of(qat_checkpoint, one=60))
     assert "| a.pte | 2   | 1      | 3 of 4" in text
     assert "- in float in one: PReLU, Sigmoid\n" in text
