@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from edgesr import checkpoint
-from edgesr.data.drawn import drawn_images
 from edgesr.errors import UserError
 from recipes import processes
 
@@ -24,14 +22,6 @@ STEPS = 20
 # double precision it is 5e-17.
 SMALL = ["--model", "mlrn", "--patch", "8", "--batch", "4", "--threads", "1", "--device", "cpu"]
 SMALL += ["--holdout", "1", "--save-every", "0"]
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    for index, image in enumerate(drawn_images(4, 48)):
-        Image.fromarray(image).save(folder / f"{index}.png")
-    return folder
 
 
 def command(count: int, *options: object, recipe: str = "train") -> list[str]:

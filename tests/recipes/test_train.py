@@ -27,14 +27,6 @@ SMALL = ["--model", "lffn-s", "--patch", "8", "--batch", "2", "--threads", "1", 
 SMALL += ["--holdout", "1", "--save-every", "0"]
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    for index, image in enumerate(drawn_images(4, 48)):
-        Image.fromarray(image).save(folder / f"{index}.png")
-    return folder
-
-
 def here(*options: object) -> None:
     """The recipe in this process."""
     before, sys.argv = sys.argv, ["train", *map(str, options)]
