@@ -1,6 +1,7 @@
 """Lower a checkpoint to a .pte through XNNPACK: `python -m export.executorch`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ from torch.export import ExportedProgram
 
 from edgesr import cli
 from edgesr.engines.executorch import FACTS
+from export import readback
 from export.pte import census
+from export.report import Proof
+from export.xnn.file import read
+from export.xnn.kernels import upscale
 
 NAME: str = "executorch"
 FOLD_WEIGHTS: bool = True
@@ -33,7 +38,21 @@ def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
     path.write_bytes(edge.to_executorch().buffer)
 
 
-__all__ = ["FOLD_WEIGHTS", "NAME", "census", "lower"]
+def prove(program: ExportedProgram, path: Path, facts: dict[str, Any]) -> Proof:
+    """Whether the file holds the program, read back from its bytes without a runtime."""
+    return Proof({}, faults(program, path.read_bytes()))
+
+
+def faults(program: ExportedProgram, content: bytes) -> list[str]:
+    """Everything in which a .pte differs from the program that it was lowered from, in words."""
+    try:
+        file = read(content)
+    except ValueError as error:
+        return [f"the file cannot be read back: {error}"]
+    return readback.faults(program, file, partial(upscale, file))
+
+
+__all__ = ["FOLD_WEIGHTS", "NAME", "census", "faults", "lower", "prove"]
 
 
 if __name__ == "__main__":

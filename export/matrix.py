@@ -18,8 +18,8 @@ from edgesr.files import contents, size
 from edgesr.metrics.evaluate import Scores, score
 from edgesr.quantization import pt2e
 from export.measure import upscaled
-from export.report import BUDGETS, Parity
-from export.target import find_target
+from export.report import BUDGETS, Budget, Parity
+from export.target import budget_of, find_target
 
 FLOAT, REFERENCE = "float", "fake-quant"
 """The forms that are not files: the float network on whole images; the trained graph in tiles."""
@@ -35,6 +35,8 @@ class Form:
     upscale: Upscaler
     """LR (1,3,H,W) of any size."""
     path: Path | None = None
+    budget: Budget | None = None
+    """Of a file, as its export had it; None: that of the checkpoint's scheme."""
 
 
 @dataclass
@@ -105,8 +107,9 @@ class Matrix:
         return found
 
     def _without_parity(self) -> list[str]:
-        budget, found = BUDGETS[self.checkpoint.scheme or "fp32"], []
+        found = []
         for form in self.files:
+            budget = form.budget or BUDGETS[self.checkpoint.scheme or "fp32"]
             parity = self.parities[REFERENCE, form.name]
             if parity.psnr_db < budget.min_parity_db:
                 found.append(
@@ -164,7 +167,7 @@ def forms_of(checkpoint: Checkpoint, original: Upscaler | None, artifacts: list[
         reference = pt2e.fake_quantized(checkpoint, (1, 3, *first.tile))
     graphs = [Form(FLOAT, original)] if original is not None else []
     graphs.append(Form(REFERENCE, first.tiled(reference)))
-    return graphs + [Form(_unique(a, artifacts), a.tiled(), a.path) for a in artifacts]
+    return graphs + [_form(artifact, artifacts) for artifact in artifacts]
 
 
 def facts_of(form: Form) -> dict[str, Any]:
@@ -199,6 +202,11 @@ def weight_bytes(checkpoint: Checkpoint) -> int:
     else:
         program = pt2e.quantized_program(checkpoint, shape, fold_weights=True)
     return sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
+
+
+def _form(artifact: Artifact, artifacts: list[Artifact]) -> Form:
+    budget = budget_of(find_target(artifact.path), artifact.scheme, artifact.facts)
+    return Form(_unique(artifact, artifacts), artifact.tiled(), artifact.path, budget)
 
 
 def _unique(artifact: Artifact, artifacts: list[Artifact]) -> str:

@@ -24,8 +24,8 @@ from edgesr.tiling import plan
 from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.memory import peak_rss
-from export.report import BUDGETS, Budget, Parity, Report
-from export.target import HasOptions, Interpreted, Provable, Target
+from export.report import Parity, Report
+from export.target import HasOptions, Interpreted, Provable, Target, budget_of
 
 DRAWN_IMAGES = 4
 
@@ -137,7 +137,7 @@ def examine(
         facts=request.facts,
         census=target.census(path),
         parity=Parity("fake-quant graph" if request.checkpoint.scheme else "float network"),
-        budget=_budget(target, request),
+        budget=budget_of(target, request.scheme, request.options),
         converted_difference=inexact,
     )
     original = original_of(request.checkpoint, request.parent) if request.benchmarks else None
@@ -153,12 +153,6 @@ def examine(
     report.latency = latency(artifact)
     report.peak_rss_bytes = peak_rss(path.resolve())
     return report
-
-
-def _budget(target: Target, request: Request) -> Budget:
-    if isinstance(target, Interpreted):
-        return target.budget(request.scheme, request.options)
-    return BUDGETS[request.scheme]
 
 
 def original_of(checkpoint: Checkpoint, parent: Checkpoint | None) -> Upscaler | None:

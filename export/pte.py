@@ -1,24 +1,14 @@
-"""What is inside a .pte, read from the file itself: its operators, and its XNNPACK graphs.
+"""What is inside a .pte: its operators, and those of its XNNPACK graphs."""
 
-The parsers are ExecuTorch's own, some of them private to it: its version is pinned exactly.
-"""
-
-import json
-import re
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
-    XNNHeader,
-    _get_schema_bytes,
-)
-from executorch.exir._serialize._flatbuffer import _flatc_decompile
-from executorch.exir._serialize._program import _extract_delegate_payload, deserialize_pte_binary
+from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.exir.schema import DelegateCall, KernelCall
 
 from export.report import Census
+from export.xnn.file import delegated, kind, tensors
 
 FLOAT = "xnn_datatype_fp32"
 INT8 = "xnn_datatype_qint8"
@@ -32,9 +22,9 @@ def census(path: Path) -> Census:
     plan = next(p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward")
     calls = [step.instr_args for chain in plan.chains for step in chain.instructions]
     graphs = [
-        _xnnpack_graph(payload)
+        graph
         for index in range(sum(isinstance(call, DelegateCall) for call in calls))
-        if (payload := _extract_delegate_payload(content, "XnnpackBackend", index))
+        if (graph := delegated(content, index)) is not None
     ]
     outside = [plan.operators[call.op_index].name for call in calls if isinstance(call, KernelCall)]
     operators = [kind_and_type for graph in graphs for kind_and_type in _operators(graph)]
@@ -50,37 +40,16 @@ def census(path: Path) -> Census:
     )
 
 
-def _xnnpack_graph(payload: bytes) -> dict[str, Any]:
-    """A delegate's flatbuffer as the JSON of its schema."""
-    header = XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
-    begin = header.flatbuffer_offset
-    with TemporaryDirectory() as folder:
-        schema, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
-        schema.write_bytes(_get_schema_bytes())
-        binary.write_bytes(payload[begin : begin + header.flatbuffer_size])
-        _flatc_decompile(folder, str(schema), str(binary), ["--raw-binary"])
-        text = Path(folder, "graph.json").read_text()
-    # an unbounded clamp is written as a bare inf, which JSON does not know
-    return json.loads(re.sub(r"(?<=[\s:\[,])-?(inf|nan)(?=[\s,\]}])", "null", text))
-
-
-def _tensors(graph: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every tensor of a graph, quantized or not, by its common fields."""
-    values = [value["xvalue_union"] for value in graph["xvalues"]]
-    return [value.get("tensor_value", value) for value in values]
-
-
 def _operators(graph: dict[str, Any]) -> list[tuple[str, str]]:
     """(kind, type computed in) of each node that computes. A node's type is that of its output."""
-    types = {tensor["id_out"]: tensor["datatype"] for tensor in _tensors(graph)}
+    types = {tensor["id_out"]: tensor["datatype"] for tensor in tensors(graph)}
     found = []
     for node in graph["xnodes"]:
-        kind = node["xnode_union_type"].removeprefix("_XNNNode").removeprefix("XNN")
-        if kind not in MOVERS:
-            found.append((kind, types[node["xnode_union"]["output_id"]]))
+        if (name := kind(node)) not in MOVERS:
+            found.append((name, types[node["xnode_union"]["output_id"]]))
     return found
 
 
 def _float_weight_bytes(graph: dict[str, Any]) -> int:
-    constants = (t for t in _tensors(graph) if t["constant_buffer_idx"] and t["datatype"] == FLOAT)
+    constants = (t for t in tensors(graph) if t["constant_buffer_idx"] and t["datatype"] == FLOAT)
     return sum(4 * prod(tensor["dims"]) for tensor in constants)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch.export import ExportedProgram
 
 from edgesr.engines import engine_of
-from export.report import Budget, Census, Proof
+from export.report import BUDGETS, Budget, Census, Proof
 
 TARGETS = ("executorch", "tflite", "coreml")
 """Each is a module `export.<name>`."""
@@ -75,6 +75,11 @@ class Interpreted(Protocol):
     def budget(scheme: str, options: dict[str, Any]) -> Budget:
         """What such a file may cost."""
         ...
+
+
+def budget_of(target: Target, scheme: str, options: dict[str, Any]) -> Budget:
+    """What a file of a checkpoint of this scheme may cost."""
+    return target.budget(scheme, options) if isinstance(target, Interpreted) else BUDGETS[scheme]
 
 
 def find_target(path: Path) -> Target:

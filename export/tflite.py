@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ from torch.export import ExportedProgram
 from edgesr import cli
 from edgesr.engines.litert import FACTS
 from edgesr.errors import UserError
+from export import readback
+from export.program import Graph
 from export.report import Proof
 from export.tfl.census import census
-from export.tfl.graph import Graph
+from export.tfl.channels import orders
+from export.tfl.file import read
+from export.tfl.kernels import upscale
 from export.tfl.profiles import DEFAULT_PROFILE, PROFILES
 from export.tfl.rules import RULES
-from export.tfl.verify import faults
 from export.tfl.writer import Writer
 
 NAME: str = "tflite"
@@ -67,12 +71,19 @@ def prove(program: ExportedProgram, path: Path, facts: dict[str, Any]) -> Proof:
     return Proof({}, faults(program, path.read_bytes()))
 
 
+def faults(program: ExportedProgram, content: bytes) -> list[str]:
+    """Everything in which a .tflite differs from the program that it was written from, in words."""
+    file = read(content)
+    return readback.faults(program, file, partial(upscale, file), orders(Graph(program)))
+
+
 __all__ = [
     "FOLD_WEIGHTS",
     "NAME",
     "add_options",
     "census",
     "chosen",
+    "faults",
     "lower",
     "prove",
 ]

@@ -4,7 +4,7 @@ An artifact describes itself: its facts travel inside the file, so nothing besid
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +44,8 @@ class Artifact:
     checkpoint_sha256: str
     upscale: Upscaler
     """One tile: LR (1,3,*tile) → SR."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Everything that the file says of itself, its target's options too."""
 
     def tiled(self, upscale: Upscaler | None = None) -> Upscaler:
         """The file over LR of any size, tile by tile; or `upscale` in the same tiles, to compare."""
@@ -110,6 +112,7 @@ def describe(path: Path, facts: dict[str, Any], run: Callable[[Tensor], Tensor])
             int(facts["multiple"]),
             str(facts["checkpoint_sha256"]),
             lambda lr: run(_checked(lr, tile, path)),
+            facts,
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"{path} carries no facts of ours ({error!r}). Export it anew.") from error

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.fx import Node
 
-from export.tfl.graph import Graph, is_dequantize, is_quantize, shape_of
+from export.program import Graph, is_dequantize, is_quantize, shape_of
 
 aten = torch.ops.aten
 CARRIERS = {

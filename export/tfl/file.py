@@ -1,54 +1,14 @@
 """A .tflite, read: its tensors and operators, whoever wrote it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from export.tfl.model import KINDS, Quantization, schema
+from export.stored import File, Operator, Quantization, Tensor
+from export.tfl.model import KINDS, schema
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
 TYPES = {kind: dtype for dtype, kind in KINDS.items()}
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor of the file."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    quantization: Quantization | None
-    values: NDArray[Any] | None
-    """Of a constant; None for what is computed."""
-
-
-@dataclass(frozen=True)
-class Operator:
-    """An operator of the file."""
-
-    name: str
-    """As in TFLite's schema, such as CONV_2D."""
-    inputs: list[int]
-    outputs: list[int]
-    options: Any
-
-
-@dataclass(frozen=True)
-class File:
-    """What a .tflite holds."""
-
-    tensors: list[Tensor]
-    operators: list[Operator]
-    image: int
-    upscaled: int
-
-    def written(self) -> Iterator[tuple[Operator, Tensor]]:
-        """Each operator with the first tensor that it writes."""
-        for operator in self.operators:
-            yield operator, self.tensors[operator.outputs[0]]
 
 
 def read(content: bytes) -> File:

@@ -1,56 +1,16 @@
 """Convolutions of a captured graph, with their padding and their integer weights and biases."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from torch.fx import Node
 
-from export.tfl.channels import Order
-from export.tfl.graph import Graph, shape_of
-from export.tfl.model import Op, Quantization, schema
+from export.program import Weights, integer_bias, shape_of, weights_of
+from export.stored import Quantization
+from export.tfl.model import Op, schema
 from export.tfl.writer import Call, Value, Writer
 
 Sides = tuple[tuple[int, int], tuple[int, int]]
 """What is added: ((above, below), (left, right))."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What a convolution multiplies by: (O, I/groups, h, w), in int8 with a scale for each of O."""
-
-    kernel: NDArray[Any]
-    scale: NDArray[np.float32] | None
-    """None: the kernel is float."""
-    bias: NDArray[np.float64]
-    groups: int
-
-
-def weights_of(graph: Graph, node: Node, order: Order | None = None) -> Weights:
-    """A convolution's parameters, its output channels in this order if one is given."""
-    arguments = [*node.args, *[None] * 7]
-    groups = arguments[6] or 1
-    codes = graph.codes(arguments[1])
-    kernel = graph.floats(arguments[1]) if codes is None else codes.integers
-    assert kernel is not None
-    outputs = len(kernel)
-    stored = None if arguments[2] is None else graph.floats(arguments[2])
-    bias = np.zeros(outputs) if stored is None else stored.astype(np.float64)
-    scale = None if codes is None else np.broadcast_to(codes.scale, outputs).astype(np.float32)
-    if order is None:
-        return Weights(kernel, scale, bias, groups)
-    dense = _dense(kernel, groups)  # a group's outputs lie side by side, which another order undoes
-    return Weights(dense[order], None if scale is None else scale[order], bias[order], 1)
-
-
-def integer_bias(weights: Weights, read: Quantization) -> tuple[NDArray[np.int32], Quantization]:
-    """The bias as integer kernels add it: in steps of input scale times weight scale."""
-    assert weights.scale is not None
-    steps = np.float64(read.scale[0]) * weights.scale.astype(np.float64)
-    limits = np.iinfo(np.int32)
-    integers = np.clip(np.rint(weights.bias / steps), limits.min, limits.max).astype(np.int32)
-    return integers, Quantization.of_channels(steps.astype(np.float32), 0)
 
 
 def convolution(writer: Writer, call: Call) -> Value:
@@ -120,18 +80,6 @@ def _sides(
     if same_size and added == [2 * amounts[0], 2 * amounts[1]]:
         return schema.Padding.SAME, None
     return schema.Padding.VALID, ((amounts[0], amounts[0]), (amounts[1], amounts[1]))
-
-
-def _dense(kernel: NDArray[Any], groups: int) -> NDArray[Any]:
-    """A grouped kernel (O, I/groups, h, w) as (O, I, h, w), with zeros between the groups."""
-    if groups == 1:
-        return kernel
-    outputs, inputs, *size = kernel.shape
-    dense = np.zeros((outputs, inputs * groups, *size), kernel.dtype)
-    for group in range(groups):
-        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        dense[rows, group * inputs : (group + 1) * inputs] = kernel[rows]
-    return dense
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -9,6 +9,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated
 from numpy.typing import NDArray
 
+from export.stored import Quantization
+
 schema: Any = schema_py_generated
 """Untyped: its annotations know neither arrays nor bytes, which it takes and packs faster."""
 
@@ -56,33 +58,6 @@ VERSIONS: dict[int, tuple[int, int]] = {
     Op.TRANSPOSE: (1, 2),
 }
 """Operator → the version that has its float kernel, and its int8 kernel; 1 where not said."""
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """real = scale * (integer - zero_point), per tensor or along one axis."""
-
-    scale: NDArray[np.float32]
-    zero_point: NDArray[np.int64]
-    axis: int = 0
-
-    @classmethod
-    def of_tensor(cls, scale: float, zero_point: int) -> "Quantization":
-        """One scale for all values."""
-        return cls(np.array([scale], np.float32), np.array([zero_point], np.int64))
-
-    @classmethod
-    def of_channels(cls, scale: NDArray[np.float32], axis: int) -> "Quantization":
-        """Symmetric, a scale for each channel."""
-        return cls(scale.astype(np.float32), np.zeros(len(scale), np.int64), axis)
-
-    def equals(self, other: "Quantization | None") -> bool:
-        """Whether both mean the same by every integer."""
-        return (
-            other is not None
-            and np.array_equal(self.scale, other.scale)
-            and np.array_equal(self.zero_point, other.zero_point)
-        )
 
 
 @dataclass

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch.fx import Node
 
-from export.tfl.graph import is_dequantize, readers, shape_of
+from export.program import is_dequantize, readers, shape_of
+from export.stored import Quantization
 from export.tfl.layers import convolution, padded
-from export.tfl.model import Op, Quantization, schema
+from export.tfl.model import Op, schema
 from export.tfl.writer import NHWC, Call, Rule, Value, Writer
 
 aten = torch.ops.aten

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch.fx import Node
 
+from export.program import Graph, is_dequantize, is_quantize, quantization, shape_of
+from export.stored import Quantization
 from export.tfl.channels import orders
-from export.tfl.graph import Graph, is_dequantize, is_quantize, quantization, shape_of
-from export.tfl.model import Model, Op, Quantization, schema
+from export.tfl.model import Model, Op, schema
 from export.tfl.profiles import MOVES, Profile
 
 aten = torch.ops.aten

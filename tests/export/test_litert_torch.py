@@ -9,8 +9,8 @@ from edgesr.engines.litert import open_interpreter, run
 from edgesr.models import create_model
 from edgesr.quantization import pt2e
 from edgesr.quantization.edge_form import edge_form
+from export.program import Graph
 from export.tfl.file import read
-from export.tfl.graph import Graph
 from export.tfl.profiles import PROFILES
 from export.tfl.rules import RULES
 from export.tfl.writer import Writer

@@ -1,12 +1,19 @@
-"""The census counts what is in the file: inside the delegate, outside, in float."""
+"""What is read from a .pte: its census, and faults that are planted into it and found."""
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from export import executorch
 from export.pte import census
+from export.stored import File, Operator
+from export.xnn.file import delegated, read
+from tests.export.programs import Chain, program_of
 
 FACTS = {"scale": 2, "tile": [8, 8], "overlap": 0, "multiple": 1}
 
@@ -33,3 +40,106 @@ def test_a_program_that_is_not_all_delegated(tmp_path: Path) -> None:
     assert counted.int8_ops == 0
     assert counted.float_weight_bytes == 4 * (3 * 5 * 9 + 5 + 5 * 3)
     assert counted.planned_bytes > 0
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExportedProgram, bytes]:
+    torch.manual_seed(0)
+    program, path = program_of(Chain(), "int8", (24, 24)), tmp_path_factory.mktemp("pte") / "chain.pte"
+    executorch.lower(program, FACTS | {"tile": [24, 24]}, path)
+    return program, path.read_bytes()
+
+
+def convolution(content: bytes) -> tuple[File, Operator]:
+    """The second one: what it reads and writes is inside the network."""
+    file = read(content)
+    return file, [operator for operator in file.operators if operator.name == "Conv2d"][1]
+
+
+def replaced(content: bytes, old: bytes, new: bytes) -> bytes:
+    assert content.count(old) >= 1
+    return content.replace(old, new)
+
+
+def weight_bit(content: bytes) -> bytes:
+    file, operator = convolution(content)
+    values = file.tensors[operator.inputs[1]].values
+    assert values is not None
+    other = bytearray(values.tobytes())
+    other[7] ^= 1
+    return replaced(content, values.tobytes(), bytes(other))
+
+
+def bias_step(content: bytes) -> bytes:
+    file, operator = convolution(content)
+    values = file.tensors[operator.inputs[2]].values
+    assert values is not None
+    return replaced(content, values.tobytes(), (values + 1).tobytes())
+
+
+def weight_scale(content: bytes) -> bytes:
+    file, operator = convolution(content)
+    own = file.tensors[operator.inputs[1]].quantization
+    assert own is not None
+    return replaced(content, own.scale.tobytes(), (own.scale * 1.01).astype("float32").tobytes())
+
+
+def _grid(content: bytes, scale: float, moved: int) -> bytes:
+    """The grid of what the convolution writes, its scale this many times as large."""
+    file, operator = convolution(content)
+    own = file.tensors[operator.outputs[0]].quantization
+    assert own is not None
+    bits, zero = struct.pack("<f", own.scale[0]), int(own.zero_point[0])
+    other = struct.pack("<f", scale * own.scale[0])
+    orders = [(struct.pack("<i", zero), bits), (bits, struct.pack("<i", zero))]
+    (old,) = (b"".join(pair) for pair in orders if b"".join(pair) in content)
+    new = old.replace(struct.pack("<i", zero), struct.pack("<i", zero + moved)).replace(bits, other)
+    return replaced(content, old, new)
+
+
+def activation_scale(content: bytes) -> bytes:
+    return _grid(content, 1.01, 0)
+
+
+def zero_point(content: bytes) -> bytes:
+    return _grid(content, 1.0, 1)
+
+
+def joined_the_other_way(content: bytes) -> bytes:
+    graph = delegated(content)
+    assert graph is not None
+    (own,) = (n["xnode_union"] for n in graph["xnodes"] if "Concatenate" in n["xnode_union_type"])
+    numbers = [own[f"input{index}_id"] for index in (1, 2, 3)]
+    orders = [(0, 1, 2), (2, 1, 0)]
+    (old,) = (
+        o for order in orders if (o := struct.pack("<3I", *(numbers[i] for i in order))) in content
+    )
+    first, second, third = struct.unpack("<3I", old)
+    return replaced(content, old, struct.pack("<3I", second, first, third))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (weight_bit, "weights differ"),
+        (weight_scale, "scales differ"),
+        (bias_step, "biases differ"),
+        (activation_scale, "is none of the program's"),
+        (zero_point, "is none of the program's"),
+        (joined_the_other_way, "SR differs"),
+    ],
+)
+def test_planted_faults_are_found(
+    chain: tuple[ExportedProgram, bytes], change: Callable[[bytes], bytes], words: str
+) -> None:
+    program, content = chain
+    assert executorch.faults(program, content) == []
+    assert any(words in fault for fault in executorch.faults(program, change(content)))
+
+
+def test_a_program_in_parts_is_not_proven(tmp_path: Path) -> None:
+    program = torch.export.export(Partly(), (torch.rand(1, 3, 8, 8),))
+    executorch.lower(program, FACTS, tmp_path / "partly.pte")
+    assert executorch.faults(program, (tmp_path / "partly.pte").read_bytes()) == [
+        "the file cannot be read back: not one XNNPACK graph"
+    ]

@@ -23,7 +23,7 @@ from export import command, executorch, tflite
 from export.tfl.census import census
 from export.tfl.file import read
 from export.tfl.model import schema
-from export.tfl.verify import faults
+from tests.export.programs import Chain, program_of
 
 FACTS = {
     "model": "lffn-s",
@@ -43,33 +43,6 @@ NETWORKS = [
 TURNED = {"maffsrn": 48}
 """TRANSPOSEs: nearest enlargement has each dimension in turn as its channels, 3 times in 16 blocks."""
 SHUFFLES = {"lffn-s": 1, "maffsrn": 1, "osffnet": 1}
-
-
-class Chain(nn.Module):
-    """Convolutions, ReLUs, a join and a pixel shuffle: nothing that int8 has no kernel for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head, self.body = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
-        self.wide, self.deep = nn.Conv2d(8, 8, 5, padding=2), nn.Conv2d(8, 8, 3, padding=1, groups=8)
-        self.tail, self.shuffle = nn.Conv2d(24, 12, 1), nn.PixelShuffle(2)
-
-    def forward(self, lr: Tensor) -> Tensor:
-        x = self.head(lr).relu()
-        y = self.body(x).relu()
-        return self.shuffle(self.tail(torch.cat([self.wide(y), self.deep(y), x], 1)))
-
-
-def program_of(model: nn.Module, scheme: str | None, size: tuple[int, int]) -> ExportedProgram:
-    """A network calibrated on noise, as targets are given it."""
-    shape = (1, 3, *size)
-    if scheme is None:
-        return torch.export.export(model.eval(), (torch.rand(shape),))
-    graph = pt2e.prepare(model, find_scheme(scheme), shape)
-    with torch.no_grad():
-        graph(torch.rand(shape))
-    pt2e.freeze(graph, torch.rand(shape))
-    return torch.export.export(pt2e.convert(graph, fold_weights=True), (torch.rand(shape),))
 
 
 def calm(model: nn.Module, size: int) -> nn.Module:
@@ -160,7 +133,7 @@ def test_facts_signature_and_ends(chain: tuple[ExportedProgram, Path], tmp_path:
     assert image["shape"].tolist() == [1, 24, 24, 3]
     assert image["quantization"] == (np.float32(1 / 255), -128)
     tflite.lower(program, FACTS | {"ends": "uint8"}, tmp_path / "u.tflite")
-    assert faults(program, (tmp_path / "u.tflite").read_bytes()) == []
+    assert tflite.faults(program, (tmp_path / "u.tflite").read_bytes()) == []
     (image,) = open_interpreter((tmp_path / "u.tflite").read_bytes()).get_input_details()
     assert image["dtype"] == np.uint8
     lr = torch.rand(1, 3, 24, 24)
@@ -290,8 +263,8 @@ def test_planted_faults_are_found(
 ) -> None:
     program, path = chain
     content = path.read_bytes()
-    assert faults(program, corrupted(content, lambda model: None)) == []
-    assert any(words in fault for fault in faults(program, corrupted(content, change)))
+    assert tflite.faults(program, corrupted(content, lambda model: None)) == []
+    assert any(words in fault for fault in tflite.faults(program, corrupted(content, change)))
 
 
 def test_a_faulty_file_is_rejected(

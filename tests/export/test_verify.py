@@ -4,6 +4,7 @@ import json
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from export import coreml, executorch, matrix, tflite, verify
 from export.card import card
 from export.matrix import Form, Matrix
 from export.pipeline import Request, export
+from export.report import BUDGETS
 
 
 def verified(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
@@ -71,6 +73,12 @@ def test_what_fails(qat_checkpoint: Path) -> None:
     assert "the files are" in failures
     assert "levels from the graph > 40" in failures
     assert "one is" not in failures
+
+
+def test_a_file_is_held_to_its_own_budget(qat_checkpoint: Path) -> None:
+    found = matrix_of(qat_checkpoint, one=2)
+    found.forms[1] = replace(found.forms[1], budget=BUDGETS["fp32"])
+    assert "one: a value is 2 levels from the graph > 1" in found.failures
 
 
 def test_every_two_are_compared(qat_checkpoint: Path) -> None:

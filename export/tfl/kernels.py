@@ -1,90 +1,23 @@
-"""A .tflite computed by PyTorch, from nothing but the file, in double precision.
-
-TFLite's operators by their definition, in NHWC, with the file's own scales and weights: what the file
-says, without what any runtime makes of it.
-"""
+"""TFLite's operators by their definition, in NHWC and in double precision: what a .tflite says."""
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from export.tfl import file as files
-from export.tfl.file import File, Operator
+from export.readback import compute
+from export.stored import File, Operator
 from export.tfl.model import schema
 
 SAME = schema.Padding.SAME
 RELU = schema.ActivationFunctionType.RELU
-LIMITS = {np.dtype(np.int8): (-128, 127), np.dtype(np.uint8): (0, 255)}
 
 
-def compute(file: File, lr: Tensor) -> Tensor:
-    """LR (1,3,h,w) → SR (1,3,sh,sw), float64. ValueError if the file contradicts itself."""
-    image = lr.double().permute(0, 2, 3, 1)
-    values: dict[int, Tensor] = {file.image: _rounded(file, file.image, image)}
-
-    def value(index: int) -> Tensor:
-        """What a tensor holds, in float and as the file lays it out."""
-        if index not in values:
-            values[index] = _constant(file.tensors[index])
-        return values[index]
-
-    for operator in file.operators:
-        inputs = [value(index) for index in operator.inputs]
-        if "CONV" in operator.name:
-            inputs[2] = _bias(file, operator)
-        outputs = KERNELS[operator.name](operator, inputs)
-        for index, output in zip(operator.outputs, outputs, strict=True):
-            if tuple(output.shape) != file.tensors[index].shape:
-                raise ValueError(
-                    f"{operator.name} writes {tuple(output.shape)}, the file says otherwise"
-                )
-            values[index] = _rounded(file, index, output)
-    return values[file.upscaled].permute(0, 3, 1, 2)
-
-
-def _constant(tensor: files.Tensor) -> Tensor:
-    assert tensor.values is not None
-    stored = torch.from_numpy(tensor.values.copy())
-    if tensor.dtype == np.int32:
-        return stored
-    if tensor.quantization is None:
-        return stored.double()
-    own, along = tensor.quantization, [1] * stored.ndim
-    if stored.ndim:
-        along[own.axis] = -1
-    scale = torch.from_numpy(own.scale.astype(np.float64)).reshape(along)
-    zero = torch.from_numpy(own.zero_point.copy()).reshape(along)
-    return (stored.double() - zero) * scale
-
-
-def _bias(file: File, operator: Operator) -> Tensor:
-    """In steps of input scale times weight scale, as integer kernels add it, in a checkpoint's float32.
-
-    Without that last rounding to float32, one value in a million would be rounded to another integer.
-    """
-    read, weight, bias = (file.tensors[index] for index in operator.inputs)
-    assert bias.values is not None
-    if bias.dtype == np.float32:
-        return torch.from_numpy(bias.values.astype(np.float64))
-    if read.quantization is None or weight.quantization is None:
-        raise ValueError(f"{operator.name} has an integer bias, but not all that it reads is integer")
-    steps = read.quantization.scale.astype(np.float64) * weight.quantization.scale
-    return torch.from_numpy(bias.values * steps).float().double()
-
-
-def _rounded(file: File, index: int, value: Tensor) -> Tensor:
-    """A value as its tensor holds it: on the grid of its scale, if it has one."""
-    tensor = file.tensors[index]
-    if tensor.quantization is None:
-        return value
-    scale, zero = float(tensor.quantization.scale[0]), int(tensor.quantization.zero_point[0])
-    low, high = LIMITS[tensor.dtype]
-    levels = (torch.round(value * (1.0 / scale)) + zero).clamp(low, high)
-    return (levels - zero) * scale
+def upscale(file: File, lr: Tensor) -> Tensor:
+    """LR (1,3,h,w) → SR (1,3,sh,sw), float64, as `compute`."""
+    return compute(file, lr.permute(0, 2, 3, 1), KERNELS).permute(0, 3, 1, 2)
 
 
 def _convolution(file_operator: Operator, inputs: list[Tensor]) -> list[Tensor]:

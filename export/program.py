@@ -1,4 +1,4 @@
-"""A captured program as the writer reads it: constants, and who is quantized how."""
+"""A captured program as writers and proofs read it: constants, and who is quantized how."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from export.tfl.model import Quantization
+from export.stored import Quantization
 
 aten = torch.ops.aten
 QUANTIZE = "quantized_decomposed.quantize_per_tensor.default"
@@ -112,3 +112,52 @@ class Graph:
     def activations(self, node: Node) -> list[Node]:
         """What a node reads that depends on the image."""
         return [source for source in node.all_input_nodes if not self.is_constant(source)]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a convolution multiplies by: (O, I/groups, h, w), in int8 with a scale for each of O."""
+
+    kernel: NDArray[Any]
+    scale: NDArray[np.float32] | None
+    """None: the kernel is float."""
+    bias: NDArray[np.float64]
+    groups: int
+
+
+def weights_of(graph: Graph, node: Node, order: NDArray[np.int64] | None = None) -> Weights:
+    """A convolution's parameters, its output channels in this order if one is given."""
+    arguments = [*node.args, *[None] * 7]
+    groups = arguments[6] or 1
+    codes = graph.codes(arguments[1])
+    kernel = graph.floats(arguments[1]) if codes is None else codes.integers
+    assert kernel is not None
+    outputs = len(kernel)
+    stored = None if arguments[2] is None else graph.floats(arguments[2])
+    bias = np.zeros(outputs) if stored is None else stored.astype(np.float64)
+    scale = None if codes is None else np.broadcast_to(codes.scale, outputs).astype(np.float32)
+    if order is None:
+        return Weights(kernel, scale, bias, groups)
+    dense = _dense(kernel, groups)  # a group's outputs lie side by side, which another order undoes
+    return Weights(dense[order], None if scale is None else scale[order], bias[order], 1)
+
+
+def integer_bias(weights: Weights, read: Quantization) -> tuple[NDArray[np.int32], Quantization]:
+    """The bias as integer kernels add it: in steps of input scale times weight scale."""
+    assert weights.scale is not None
+    steps = np.float64(read.scale[0]) * weights.scale.astype(np.float64)
+    limits = np.iinfo(np.int32)
+    integers = np.clip(np.rint(weights.bias / steps), limits.min, limits.max).astype(np.int32)
+    return integers, Quantization.of_channels(steps.astype(np.float32), 0)
+
+
+def _dense(kernel: NDArray[Any], groups: int) -> NDArray[Any]:
+    """A grouped kernel (O, I/groups, h, w) as (O, I, h, w), with zeros between the groups."""
+    if groups == 1:
+        return kernel
+    outputs, inputs, *size = kernel.shape
+    dense = np.zeros((outputs, inputs * groups, *size), kernel.dtype)
+    for group in range(groups):
+        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
+        dense[rows, group * inputs : (group + 1) * inputs] = kernel[rows]
+    return dense
