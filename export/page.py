@@ -18,11 +18,19 @@ from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.provenance import commit
 from export.compare import gathered, run
-from export.matrix import Matrix
+from export.matrix import Form, Matrix
 from export.recheck import report_of, same_file
 from export.target import find_target
 from export.web import figures
-from export.web.document import MATRIX, SENSITIVITY, Subject, render
+from export.web.document import (
+    MATRIX,
+    SENSITIVITY,
+    of_images,
+    of_matrix,
+    of_report,
+    of_sensitivity,
+    render,
+)
 from export.web.gallery import Exhibit, Gallery
 
 DESCRIPTION = """\
@@ -47,30 +55,27 @@ def main() -> None:
     targets = _targets(files, args.out)
     checkpoint = _one_checkpoint(reports)
     sensitivity = _sensitivity(args.sensitivity, checkpoint) if args.sensitivity else None
-    kept = _matrix(args.matrix, checkpoint) if args.matrix else None
+    shown = _matrix(args.matrix, checkpoint) if args.matrix else None
     with _openable(files) as links:
         matrix = gathered(list(links), args.checkpoint, args.float_checkpoint)
         for folder in args.benchmark:
             load_benchmark(folder, matrix.checkpoint.scale)  # refuses one that is not there
+        said = [_said(form, links, reports) for form in matrix.files]
         gallery = Gallery(matrix.checkpoint.scale, {form.name: Exhibit() for form in matrix.files})
         run(matrix, args.benchmark, gallery.add)
-        measured = kept or matrix.to_json()
-        for form in matrix.files:
-            assert form.path is not None
-            file = links[form.path]
-            subject = Subject(
-                file,
-                reports[file],
-                find_target(form.path).operators(form.path),
-                gallery.exhibits[form.name],
-                measured,
-                args.matrix,
-                sensitivity,
-                args.sensitivity,
-            )
-            page = render(subject, f"python -m export.page, commit {commit()}, on {_images(matrix)}")
-            write_text(targets[file], page)
-            print(f"{targets[file]}: {len(page.encode()) / 1024:,.0f} KiB")
+        shown = shown or of_matrix(matrix.to_json(), None)
+    made_by = f"python -m export.page, commit {commit()}, on {_images(matrix)}"
+    for file, content, exhibit in zip(files, said, gallery.exhibits.values(), strict=True):
+        page = render(content | shown | of_images(exhibit), sensitivity=sensitivity, made_by=made_by)
+        write_text(targets[file], page)
+        print(f"{targets[file]}: {len(page.encode()) / 1024:,.0f} KiB")
+
+
+def _said(form: Form, links: dict[Path, Path], reports: dict[Path, dict[str, Any]]) -> dict[str, Any]:
+    """What a file's report says, beside the operators that are in the file."""
+    assert form.path is not None
+    file = links[form.path]
+    return of_report(file, reports[file], find_target(form.path).operators(form.path))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,19 +141,19 @@ def _one_checkpoint(reports: dict[Path, dict[str, Any]]) -> str:
 
 
 def _sensitivity(path: Path, checkpoint: str) -> dict[str, Any]:
+    """What a page shows of it, so that a wrong file is refused before the work."""
     with figures.understood(path, "sensitivity", f"python -m {SENSITIVITY}"):
         content = figures.read(path)
-        found = content["origin"]["checkpoint_sha256"]
-    _require(path, found, checkpoint)
-    return content
+        _require(path, content["origin"]["checkpoint_sha256"], checkpoint)
+    return of_sensitivity(content, path)
 
 
 def _matrix(path: Path, checkpoint: str) -> dict[str, Any]:
+    """The same of a parity matrix."""
     with figures.understood(path, "parity matrix", f"python -m {MATRIX}"):
         content = figures.read(path)
-        found = content["checkpoint"]["sha256"]
-    _require(path, found, checkpoint)
-    return content
+        _require(path, content["checkpoint"]["sha256"], checkpoint)
+    return of_matrix(content, path)
 
 
 def _require(path: Path, found: object, checkpoint: str) -> None:

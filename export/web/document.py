@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,35 +28,16 @@ TEMPLATES = Environment(
 MATRIX, SENSITIVITY = "export.verify ARTIFACT … --json FILE", "recipes.sensitivity --json FILE"
 
 
-@dataclass(frozen=True)
-class Subject:
-    """One exported file and all that is known of it."""
-
-    path: Path
-    report: dict[str, Any]
-    operators: list[Operator]
-    exhibit: Exhibit
-    matrix: dict[str, Any]
-    """As `export.matrix.Matrix.to_json`."""
-    matrix_path: Path | None = None
-    """Where it was read; None: it was measured for this page."""
-    sensitivity: dict[str, Any] | None = None
-    """As `recipes.sensitivity --json`."""
-    sensitivity_path: Path | None = None
-
-
-def render(subject: Subject, made_by: str) -> str:
-    """The page. UserError where a JSON file is not what it should be."""
+def render(context: dict[str, Any], *, sensitivity: dict[str, Any] | None, made_by: str) -> str:
+    """The page: what `of_report`, `of_matrix`, `of_images` and `of_sensitivity` made, put together."""
     css, script = (_read(name) for name in ("page.css", "page.js"))
     return TEMPLATES.get_template("page.html").render(
+        context,
         policy=_policy(css, script),
         css=css,
         script=script,
+        sensitivity=sensitivity,
         made_by=made_by,
-        **_of_report(subject),
-        **_of_matrix(subject),
-        **_of_images(subject.exhibit),
-        sensitivity=_sensitivity(subject),
     )
 
 
@@ -84,15 +64,15 @@ def _policy(css: str, script: str) -> str:
     )
 
 
-def _of_report(subject: Subject) -> dict[str, Any]:
-    report = subject.report
-    path = subject.path.with_name(f"{subject.path.name}.report.json")
+def of_report(file: Path, report: dict[str, Any], operators: list[Operator]) -> dict[str, Any]:
+    """Verdict, census, latency and origin. UserError for a report that is none of ours."""
+    path = file.with_name(f"{file.name}.report.json")
     with figures.understood(path, "report", "python -m export.<target>"):
         facts, artifact = report["facts"], report["artifact"]
         high, wide = facts["tile"]
         scale = int(facts["scale"])
         ends = f"LR 1×3×{high:d}×{wide:d}", f"SR 1×3×{scale * high:d}×{scale * wide:d}"
-        computed = ["outside" if o.partition is None else o.computes for o in subject.operators]
+        computed = ["outside" if o.partition is None else o.computes for o in operators]
         return {
             "title": f"{facts['model']} x{scale}, {facts['scheme']}",
             "file": artifact["file"],
@@ -107,26 +87,25 @@ def _of_report(subject: Subject) -> dict[str, Any]:
                 "Commit": facts["commit"],
                 "Versions": ", ".join(f"{name} {v}" for name, v in facts["versions"].items()),
             },
-            "graph": drawing.graph(subject.operators, ends),
-            "kinds": figures.kinds(subject.operators),
+            "graph": drawing.graph(operators, ends),
+            "kinds": figures.kinds(operators),
             "legend": [kind for kind in ("int8", "float", "other", "outside") if kind in computed],
             "int8": computed.count("int8"),
-            "operators": len(subject.operators),
+            "operators": len(operators),
             "census": {key: int(report["census"][key]) for key in ("partitions", "ops_outside")},
             "latency": figures.latency(report),
             "quantized": facts["scheme"] != "fp32",
         }
 
 
-def _of_matrix(subject: Subject) -> dict[str, Any]:
-    path = subject.matrix_path or Path("what was measured")
-    with figures.understood(path, "parity matrix", f"python -m {MATRIX}"):
-        found, one = subject.matrix, subject.matrix["checkpoint"]
+def of_matrix(found: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """Scores and pairs; `path` is where they were read, None if they were measured for this page."""
+    with figures.understood(path or Path("what was measured"), "parity matrix", f"python -m {MATRIX}"):
         (score_head, scores), (image_head, rows) = figures.scores(found), figures.images(found)
         return {
-            "matrix_from": subject.matrix_path.name if subject.matrix_path else None,
+            "matrix_from": path.name if path else None,
             "matrix_failures": [str(failure) for failure in found["verdict"]["failures"]],
-            "shave": one["scale"],
+            "shave": found["checkpoint"]["scale"],
             "score_head": score_head,
             "scores": scores,
             "pairs": figures.pairs(found),
@@ -135,7 +114,8 @@ def _of_matrix(subject: Subject) -> dict[str, Any]:
         }
 
 
-def _of_images(exhibit: Exhibit) -> dict[str, Any]:
+def of_images(exhibit: Exhibit) -> dict[str, Any]:
+    """Before and after, the histogram, the worst image."""
     shown, worst = exhibit.median, exhibit.worst
     total = sum(exhibit.levels.values())
     content: dict[str, Any] = {
@@ -166,10 +146,8 @@ def _picture(image: NDArray[np.uint8]) -> dict[str, Any]:
     return {"url": png(image), "width": image.shape[1], "height": image.shape[0]}
 
 
-def _sensitivity(subject: Subject) -> dict[str, Any] | None:
-    found, path = subject.sensitivity, subject.sensitivity_path
-    if found is None or path is None:
-        return None
+def of_sensitivity(found: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Bars and a table. UserError for a file that is no sensitivity."""
     with figures.understood(path, "sensitivity", f"python -m {SENSITIVITY}"):
         rows, origin = found["quantizers"], found["origin"]
         data = origin["data"]

@@ -85,7 +85,7 @@ def number(value: float | None) -> str:
         return "not measured"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) >= 5e-4 or not value else f"{value:.1e}"
+    return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) >= 5e-4 or not value else f"{value:.1g}"
 
 
 def scores(matrix: dict[str, Any]) -> tuple[list[str], Rows]:
