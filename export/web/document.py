@@ -109,6 +109,7 @@ def of_matrix(found: dict[str, Any], path: Path | None) -> dict[str, Any]:
             "score_head": score_head,
             "scores": scores,
             "pairs": figures.pairs(found),
+            "files": figures.files(found),
             "image_head": image_head,
             "image_rows": rows,
         }
@@ -131,7 +132,6 @@ def of_images(exhibit: Exhibit) -> dict[str, Any]:
     if worst is not None:
         off = difference(worst.file, worst.graph)
         gain = gain_of([off])
-        content["gain"] = gain
         content["panels"] = {
             "The file's SR": _picture(worst.file),
             "The graph's SR": _picture(worst.graph),

@@ -127,6 +127,19 @@ def pairs(matrix: dict[str, Any]) -> Rows:
     ]
 
 
+def files(matrix: dict[str, Any]) -> Rows:
+    """Of each file its size, what it adds to a download, and how much of it computes in int8."""
+    return [
+        [
+            str(facts["file"]),
+            f"{facts['bytes'] / 1024:,.0f}",
+            f"{facts['zipped_bytes'] / 1024:,.0f}",
+            f"{facts['int8_ops']:d} of {facts['ops']:d}",
+        ]
+        for facts in matrix["files"].values()
+    ]
+
+
 def kinds(operators: Sequence[Operator]) -> Rows:
     """How many of each kind, and in what they compute."""
     places = ("int8", "float", "other")
