@@ -157,8 +157,8 @@ def of_sensitivity(found: dict[str, Any], path: Path) -> dict[str, Any]:
             ),
             "rows": figures.noisiest(found),
             "count": len(rows),
-            "patches": f"{origin['images']:d} patches of {origin['patch']:d} × {origin['patch']:d}",
+            "patches": f"{origin['images']:d} × {origin['patch']:d} × {origin['patch']:d}",
             "data": data if isinstance(data, str) else ", ".join(map(str, data)),
             "psnr": f"{found['psnr_all_off']:.3f}",
-            "all": f"{found['groups'][0]['lost']:.3f}",
+            "all": f"{round(found['groups'][0]['lost'], 3) + 0.0:.3f}",  # no -0.000
         }

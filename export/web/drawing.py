@@ -62,14 +62,14 @@ def graph(operators: Sequence[Operator], ends: tuple[str, str]) -> Markup:
 
 
 def bars(noises: Sequence[float], weights: Sequence[bool], decades: int = 5) -> Markup:
-    """A bar for each quantizer in network order, logarithmic from the noisiest downward."""
-    height, left = 180, 34
-    step, top = (WIDTH - left) / max(len(noises), 1), max(*noises, 1e-12)
+    """A bar for each quantizer in network order, logarithmic from a power of ten downward."""
+    height, left = 180, 46
+    step, top = (WIDTH - left) / max(len(noises), 1), 10 ** ceil(log10(max(*noises, 1e-12)))
     svg = _svg(height + 8, f"Noise of {len(noises)} quantizers in network order.")
     for decade in range(decades + 1):
         level = 4 + height * decade / decades
         add(svg, "line", x1=left, y1=level, x2=WIDTH, y2=level, class_="rule")
-        _text(svg, left - 5, level + 4, f"{top * 10**-decade:.0e}".replace("e-0", "e-"), "end", "small")
+        _text(svg, left - 5, level + 4, f"{top * 10**-decade:.1g}", "end", "small")
     for place, (noise, weight) in enumerate(zip(noises, weights, strict=True)):
         if noise <= 0:
             continue

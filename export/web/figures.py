@@ -169,9 +169,9 @@ def latency(report: dict[str, Any]) -> Rows | str:
 
 
 def noisiest(sensitivity: dict[str, Any]) -> Rows:
-    """The quantizers that do most to SR: rank, name, kind, noise, share, PSNR lost."""
+    """The quantizers that do most to SR: rank, name, noise, share, kind."""
     ranked = sorted(sensitivity["quantizers"], key=lambda row: -row["noise"])[:NOISIEST]
     return [
-        [str(rank), str(row["name"]), str(row["kind"]), f"{row['noise']:.4f}", f"{row['share']:.1%}"]
+        [str(rank), str(row["name"]), f"{row['noise']:.4f}", f"{row['share']:.1%}", str(row["kind"])]
         for rank, row in enumerate(ranked, start=1)
     ]
