@@ -94,9 +94,8 @@ def test_weights_are_measured_and_described_by_one_command(
     text = (folder / "lffn-s_x2.md").read_text(encoding="utf-8")
     measured = json.loads((folder / "measured" / "lffn-s_x2.json").read_text())["forms"]["w8a8"]
     pte = measured["sets"]["Two"]["pte"]
-    assert (
-        f"| w8a8, as the .pte computes it              | {pte['psnr']:.3f} / {pte['ssim']:.4f} |" in text
-    )
+    row = f"w8a8, as the .pte computes it {pte['psnr']:.3f} / {pte['ssim']:.4f}"
+    assert row in " ".join(text.replace("|", " ").split())
     assert measured["reports"][0]["artifact"]["file"] in text
     assert "## Training\n\n### lffn-s_x2_w8a8.safetensors" in text
     before = text
