@@ -209,7 +209,7 @@ def _limits(facts: Facts) -> Iterator[str]:
     yield (
         f"Trained on {', '.join(shared)}, so its scores there say nothing."
         if shared
-        else "None of these benchmarks is among its training data."
+        else "None of these benchmarks is among the folders that it was trained on."
     )
     yield "LR was made by MATLAB's bicubic. Noise, blur and the traces of JPEG are enlarged as they are."
     yield f"For scale {scale} alone."
