@@ -79,6 +79,7 @@ def of_report(file: Path, report: dict[str, Any], operators: list[Operator]) -> 
             "passed": report["verdict"]["passed"] is True,
             "failures": [str(failure) for failure in report["verdict"]["failures"]],
             "verdict": figures.verdict(report),
+            "proven": "proof" in report and report["verdict"]["passed"] is True,
             "identity": {
                 "File": f"{artifact['file']}, {artifact['bytes'] / 1024:,.0f} KiB",
                 "SHA-256": artifact["sha256"],

@@ -50,6 +50,7 @@ def test_the_page_has_the_figures_of_its_report(planted: Path, subject: Path) ->
     assert len(cells) == report["census"]["ops_delegated"]
     assert cells.count("int8") == report["census"]["int8_ops"]
     assert 'role="img" aria-label="Noise of' in text
+    assert "Read back from its bytes" in text
 
 
 def test_operators_in_order_are_those_of_the_census(exported: Path) -> None:
@@ -223,4 +224,5 @@ def test_a_rejected_file_has_a_page_too(
     text = (tmp_path / "pages" / f"{file.name}.html").read_text(encoding="utf-8")
     assert "✗ Failed" in text
     assert "<li>3 partitions &gt; 1</li>" in text
+    assert "Read back from its bytes" not in text
     assert "python -m recipes.sensitivity --checkpoint CKPT" in text, "what makes the missing part"
