@@ -60,8 +60,8 @@ class Entry:
 def catalogue(scale: int = DEFAULT_SCALE) -> list[Entry]:
     """A row for every network, counted at `scale` now; and for bundled weights of other scales."""
     others = [other for other in SCALES if other != scale]
-    rows = [_entry(name, scale) for name in MODELS]
-    return rows + [_entry(name, at) for name in MODELS for at in others if weights.bundled(name, at)]
+    rows = [entry_of(name, scale) for name in MODELS]
+    return rows + [entry_of(name, at) for name in MODELS for at in others if weights.bundled(name, at)]
 
 
 def exported() -> list[Path]:
@@ -69,7 +69,8 @@ def exported() -> list[Path]:
     return sorted(path for path in ARTIFACTS.glob("*") if path.suffix in SUFFIXES.values())
 
 
-def _entry(name: str, scale: int) -> Entry:
+def entry_of(name: str, scale: int) -> Entry:
+    """The row of one network, counted now."""
     model = on_meta(lambda: create_model(name, scale=scale))
     counts = count(model, family(name), scale, printed_counts(name, scale))
     row = MODELS[name]

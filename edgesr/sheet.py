@@ -48,14 +48,14 @@ def draw(comparison: Comparison) -> Image.Image:
     hr = _coloured(comparison.hr)
     boxes = interesting(comparison)
     columns = [_column(panel.sr, hr, boxes, _captions(panel)) for panel in comparison.panels]
-    gain = _gain([difference(panel.sr, hr) for panel in comparison.panels])
+    gain = gain_of([difference(panel.sr, hr) for panel in comparison.panels])
     for column, panel in zip(columns, comparison.panels, strict=True):
         _add_difference(column, difference(panel.sr, hr), "off HR", gain)
     columns.append(_column(hr, hr, boxes, [f"HR  {hr.shape[1]}x{hr.shape[0]}", comparison.name]))
     networks = comparison.panels[1:]
     if len(networks) > 1:
         apart = difference(networks[-1].sr, networks[-2].sr)
-        _add_difference(columns[-1], apart, "int8 off float", _gain([apart]))
+        _add_difference(columns[-1], apart, "int8 off float", gain_of([apart]))
     return _joined(columns)
 
 
@@ -71,8 +71,7 @@ def interesting(comparison: Comparison) -> list[Box]:
     height, width = first.shape[:2]
     side = min(CROP, height, width)
     energy = ((first.astype(np.float32) - other) ** 2).sum(axis=2)
-    sums = np.pad(energy.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
-    worth = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    worth = window_sums(energy, side, side)
     boxes: list[Box] = []
     for _ in range(CROPS):
         top, left = (int(index) for index in np.unravel_index(worth.argmax(), worth.shape))
@@ -81,6 +80,13 @@ def interesting(comparison: Comparison) -> list[Box]:
         boxes.append((left, top, side))
         worth[max(0, top - side + 1) : top + side, max(0, left - side + 1) : left + side] = -1
     return boxes
+
+
+def window_sums(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
+    """(H,W) → the sum over each window of this size, by where its upper left corner is."""
+    sums = np.pad(plane.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    rows = sums[height:] - sums[:-height]
+    return rows[:, width:] - rows[:, :-width]
 
 
 def _column(image: Image8, hr: Image8, boxes: list[Box], captions: list[str]) -> list[Image.Image]:
@@ -108,7 +114,7 @@ def _add_difference(column: list[Image.Image], off: Image8, what: str, gain: int
     column.append(_text(f"shown {gain} times as bright"))
 
 
-def _gain(differences: list[Image8]) -> int:
+def gain_of(differences: list[Image8]) -> int:
     """A power of two that brings all but a hundredth of the pixels below white."""
     worst = max(float(np.percentile(off, 99)) for off in differences)
     return 2 ** int(np.log2(255 / max(worst, 1)))

@@ -30,7 +30,7 @@ def _scores(matrix: Matrix) -> str:
     rows = [
         [name, *(f"{scores[form].psnr:.3f}" for form in names)] for name, scores in matrix.scores.items()
     ]
-    return _table(["set", *names], rows)
+    return table(["set", *names], rows)
 
 
 def _pairs(matrix: Matrix) -> str:
@@ -39,7 +39,7 @@ def _pairs(matrix: Matrix) -> str:
         share = f"{100 * parity.differing / parity.values:.2f} %"
         apart = "equal" if isinf(parity.psnr_db) else f"{parity.psnr_db:.2f}"
         rows.append([one, other, apart, str(parity.max_levels), share])
-    return _table(["one", "other", "dB", "max levels", "values that differ"], rows)
+    return table(["one", "other", "dB", "max levels", "values that differ"], rows)
 
 
 def _files(matrix: Matrix) -> str:
@@ -50,8 +50,8 @@ def _files(matrix: Matrix) -> str:
         rows.append([facts["file"], size, zipped, int8, f"{facts['float_weight_bytes'] / 1024:.0f}"])
         if facts["int8_ops"] and facts["float_ops"]:
             floats.append(f"- in float in {name}: {', '.join(facts['float_ops'])}")
-    table = _table(["file", "KiB", "zipped", "operators in int8", "KiB of float weights"], rows)
-    return "\n".join([table, "", *floats]) if floats else table
+    files = table(["file", "KiB", "zipped", "operators in int8", "KiB of float weights"], rows)
+    return "\n".join([files, "", *floats]) if floats else files
 
 
 def _verdict(matrix: Matrix) -> str:
@@ -60,7 +60,8 @@ def _verdict(matrix: Matrix) -> str:
     return "\n".join(["Failed:", "", *(f"- {failure}" for failure in matrix.failures)])
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose columns stand in line. Cells are taken as Markdown."""
     lines = [head, *rows]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     padded = [[c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines]

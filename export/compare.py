@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from edgesr import checkpoint as checkpoints
 from edgesr import cli
@@ -11,7 +12,7 @@ from edgesr.data.drawn import drawn_pairs
 from edgesr.engines import ARTIFACTS, SUFFIXES, Artifact, open_artifact
 from edgesr.errors import UserError
 from export.choose import find_by_sha256
-from export.matrix import Matrix, forms_of
+from export.matrix import Matrix, Watcher, forms_of
 from export.pipeline import DRAWN_IMAGES, original_of
 
 
@@ -22,17 +23,32 @@ def compare(
 
     UserError where the checkpoint or its files are not found, or files are of different ones.
     """
+    matrix = gathered(subjects, checkpoint, parent)
+    run(matrix, benchmarks)
+    return matrix
+
+
+def gathered(subjects: list[Path], checkpoint: Path | None, parent: Path | None) -> Matrix:
+    """Every form of a checkpoint, not run yet. UserError as `compare`."""
     subjects = list(dict.fromkeys(subjects))
     artifacts = _artifacts(subjects)
     trained = _checkpoint(subjects, checkpoint, artifacts)
     artifacts = artifacts or _exported(trained)
     original = original_of(trained, checkpoints.load(parent) if parent else None)
-    matrix = Matrix(trained, forms_of(trained, original, artifacts))
-    for name, pairs in _sets(benchmarks, trained.scale).items():
+    return Matrix(trained, forms_of(trained, original, artifacts))
+
+
+def run(matrix: Matrix, benchmarks: list[Path], watch: Watcher = lambda *_: None) -> None:
+    """Run every form on the benchmarks named, else on images that the project draws."""
+    for name, pairs in _sets(benchmarks, matrix.checkpoint.scale).items():
         images = list(pairs)
         with cli.Progress(len(images), name, "image") as bar:
-            matrix.add(name, images, bar.advance)
-    return matrix
+
+            def on_image(*seen: Any, bar: cli.Progress = bar) -> None:
+                watch(*seen)
+                bar.advance()
+
+            matrix.add(name, images, on_image)
 
 
 def _artifacts(subjects: list[Path]) -> list[Artifact]:

@@ -23,7 +23,7 @@ from edgesr.engines.coreml import FACTS, LEVELS
 from edgesr.files import remove
 from export.choose import FP32
 from export.constants import DEQUANTIZERS, dequantized_constants, example_of, held
-from export.mlpackage import census
+from export.mlpackage import census, operators
 from export.proof import compare
 from export.report import BUDGETS, Budget, Proof
 
@@ -204,6 +204,7 @@ __all__ = [
     "chosen",
     "label",
     "lower",
+    "operators",
     "prove",
 ]
 

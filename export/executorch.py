@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from edgesr import cli
 from edgesr.engines.executorch import FACTS
 from export import readback
-from export.pte import census
+from export.pte import census, operators
 from export.report import Proof
 from export.xnn.file import read
 from export.xnn.kernels import upscale
@@ -52,7 +52,7 @@ def faults(program: ExportedProgram, content: bytes) -> list[str]:
     return readback.faults(program, file, partial(upscale, file))
 
 
-__all__ = ["FOLD_WEIGHTS", "NAME", "census", "faults", "lower", "prove"]
+__all__ = ["FOLD_WEIGHTS", "NAME", "census", "faults", "lower", "operators", "prove"]
 
 
 if __name__ == "__main__":

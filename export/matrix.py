@@ -2,12 +2,15 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgesr import Upscaler
 from edgesr.checkpoint import Checkpoint
@@ -25,6 +28,9 @@ FLOAT, REFERENCE = "float", "fake-quant"
 """The forms that are not files: the float network on whole images; the trained graph in tiles."""
 MAX_DROP_DB, MAX_SPREAD_DB = 0.02, 0.03
 """Of PSNR to HR, per set: from the trained graph to a file; between any two files."""
+
+Watcher = Callable[[str, Pair, Mapping[str, NDArray[np.uint8]]], None]
+"""Is told of a set's name, an image of it, and what each form made of that: SR (H,W,3)."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Matrix:
     parities: dict[tuple[str, str], Parity] = field(default_factory=dict)
     """Every two forms, over the images of all sets."""
 
-    def add(self, name: str, pairs: Iterable[Pair], on_image: Callable[[], None]) -> None:
-        """Run every form over a set of images; `on_image()` is called after each."""
+    def add(self, name: str, pairs: Iterable[Pair], on_image: Watcher) -> None:
+        """Run every form over a set of images; `on_image` is called after each."""
         self.scores[name] = {form.name: Scores() for form in self.forms}
         for pair in pairs:
             images = {form.name: upscaled(form.upscale, pair) for form in self.forms}
@@ -61,7 +67,7 @@ class Matrix:
             for one, other in combinations(images, 2):
                 parity = self.parities.setdefault((one, other), Parity(one))
                 parity.add(images[other], images[one])
-            on_image()
+            on_image(name, pair, images)
 
     @property
     def files(self) -> list[Form]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgesr.engines.mlpackage import Operation, Program, read_program
-from export.report import Census
+from export.census import Census, Operator, counted
 
 MOVERS = {"cast", "quantize", "dequantize", "constexpr_affine_dequantize"}
 """Operations that change a tensor's type and compute nothing."""
@@ -20,19 +20,30 @@ def census(path: Path) -> Census:
     """Count a package's operations. All of them are Core ML's: none is outside."""
     program = read_program(path)
     flow = Flow(program)
-    computing = [operation for operation in program.operations if operation.kind not in MOVERS]
-    int8 = [operation for operation in computing if flow.is_int8(operation)]
-    floating = [operation for operation in computing if not flow.is_int8(operation)]
-    return Census(
-        ops_delegated=len(computing),
-        ops_outside=0,
+    int8 = [operation for operation in _computing(program) if flow.is_int8(operation)]
+    return counted(
+        _in_order(program, flow),
         partitions=1,
-        outside=[],
-        int8_ops=len(int8),
-        float_ops=sorted({operation.kind for operation in floating}),
         float_weight_bytes=sum(_bytes(constant) for constant in _float_weights(program, int8).values()),
         planned_bytes=flow.peak_bytes(),
     )
+
+
+def operators(path: Path) -> list[Operator]:
+    """A package's operations in the order of its program."""
+    program = read_program(path)
+    return _in_order(program, Flow(program))
+
+
+def _computing(program: Program) -> list[Operation]:
+    return [operation for operation in program.operations if operation.kind not in MOVERS]
+
+
+def _in_order(program: Program, flow: "Flow") -> list[Operator]:
+    return [
+        Operator(operation.kind, "int8" if flow.is_int8(operation) else "float", 0)
+        for operation in _computing(program)
+    ]
 
 
 class Flow:

@@ -2,42 +2,63 @@
 
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from executorch.exir._serialize._program import deserialize_pte_binary
-from executorch.exir.schema import DelegateCall, KernelCall
+from executorch.exir.schema import DelegateCall, ExecutionPlan, KernelCall
 
-from export.report import Census
+from export.census import Census, Operator, counted
 from export.xnn.file import delegated, kind, tensors
 
 FLOAT = "xnn_datatype_fp32"
 INT8 = "xnn_datatype_qint8"
+COMPUTES: dict[str, Literal["int8", "float"]] = {INT8: "int8", FLOAT: "float"}
 MOVERS = {"Convert"}
 """XNNPACK nodes that change a tensor's type and compute nothing."""
 
 
 def census(path: Path) -> Census:
     """Count a .pte's operators, inside its delegates and outside."""
-    content = path.read_bytes()
-    plan = next(p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward")
-    calls = [step.instr_args for chain in plan.chains for step in chain.instructions]
-    graphs = [
-        graph
-        for index in range(sum(isinstance(call, DelegateCall) for call in calls))
-        if (graph := delegated(content, index)) is not None
-    ]
-    outside = [plan.operators[call.op_index].name for call in calls if isinstance(call, KernelCall)]
-    operators = [kind_and_type for graph in graphs for kind_and_type in _operators(graph)]
-    return Census(
-        ops_delegated=len(operators),
-        ops_outside=len(outside),
+    plan, graphs = _opened(path)
+    return counted(
+        _in_order(plan, graphs),
         partitions=len(graphs),
-        outside=outside,
-        int8_ops=sum(datatype == INT8 for _, datatype in operators),
-        float_ops=sorted({kind for kind, datatype in operators if datatype == FLOAT}),
         float_weight_bytes=sum(_float_weight_bytes(graph) for graph in graphs),
         planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
+
+
+def operators(path: Path) -> list[Operator]:
+    """A .pte's operators in the order in which they run."""
+    return _in_order(*_opened(path))
+
+
+def _opened(path: Path) -> tuple[ExecutionPlan, list[dict[str, Any]]]:
+    """The program's plan, and the graphs of its delegates in the order of their calls."""
+    content = path.read_bytes()
+    plan = next(p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward")
+    graphs = [
+        graph
+        for index in range(sum(isinstance(call, DelegateCall) for call in _calls(plan)))
+        if (graph := delegated(content, index)) is not None
+    ]
+    return plan, graphs
+
+
+def _calls(plan: ExecutionPlan) -> list[Any]:
+    return [step.instr_args for chain in plan.chains for step in chain.instructions]
+
+
+def _in_order(plan: ExecutionPlan, graphs: list[dict[str, Any]]) -> list[Operator]:
+    found: list[Operator] = []
+    delegates = iter(enumerate(graphs))
+    for call in _calls(plan):
+        if isinstance(call, KernelCall):
+            found.append(Operator(plan.operators[call.op_index].name, "other", None))
+        elif isinstance(call, DelegateCall):
+            index, graph = next(delegates)
+            found += [Operator(name, COMPUTES.get(t, "other"), index) for name, t in _operators(graph)]
+    return found
 
 
 def _operators(graph: dict[str, Any]) -> list[tuple[str, str]]:

@@ -10,26 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.files import write_text
-
-
-@dataclass(frozen=True)
-class Census:
-    """What a file is made of, read from the file itself."""
-
-    ops_delegated: int
-    ops_outside: int
-    partitions: int
-    outside: list[str]
-    """Names of the operators outside the delegate, one per call."""
-    int8_ops: int
-    float_ops: list[str]
-    """Kinds of delegated operators that compute in float, sorted, each once."""
-    float_weight_bytes: int
-    """Constant float tensors of the delegates: in an int8 file, those of float islands."""
-    planned_bytes: int
-    """Memory for activations between delegates, as planned when the file was made."""
-    transposes: int = 0
-    """Operators that turn an image's memory round, whatever the target calls them."""
+from export.census import Census
 
 
 @dataclass(frozen=True)

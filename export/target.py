@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 from torch.export import ExportedProgram
 
 from edgesr.engines import engine_of
-from export.report import BUDGETS, Budget, Census, Proof
+from export.census import Census, Operator
+from export.report import BUDGETS, Budget, Proof
 
 TARGETS = ("executorch", "tflite", "coreml")
 """Each is a module `export.<name>`."""
@@ -29,6 +30,11 @@ class Target(Protocol):
     @staticmethod
     def census(path: Path) -> Census:
         """Count what is in the file."""
+        ...
+
+    @staticmethod
+    def operators(path: Path) -> list[Operator]:
+        """What is in the file, in the order in which it runs."""
         ...
 
 

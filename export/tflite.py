@@ -14,7 +14,7 @@ from edgesr.errors import UserError
 from export import readback
 from export.program import Graph
 from export.report import Proof
-from export.tfl.census import census
+from export.tfl.census import census, operators
 from export.tfl.channels import orders
 from export.tfl.file import read
 from export.tfl.kernels import upscale
@@ -85,6 +85,7 @@ __all__ = [
     "chosen",
     "faults",
     "lower",
+    "operators",
     "prove",
 ]
 

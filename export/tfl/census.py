@@ -1,62 +1,68 @@
 """What is inside a .tflite, read from the file and from the runtime that took it over."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from edgesr.engines.litert import open_interpreter
-from export.report import Census
+from export.census import Census, Operator, counted
 from export.tfl.file import File, read
 
 MOVERS = {"DEQUANTIZE", "QUANTIZE"}
 """Operators that change a tensor's type and compute nothing."""
+COMPUTES: dict[str, Literal["int8", "float"]] = {"int8": "int8", "float32": "float"}
 DELEGATE = "DELEGATE"
 
 
 def census(path: Path) -> Census:
     """Count a .tflite's operators, those that XNNPACK took and those that it left."""
     content = path.read_bytes()
-    file = read(content)
-    partitions, left = delegation(content)
-    delegated = [
-        pair
-        for index, pair in enumerate(file.written())
-        if index not in left and pair[0].name not in MOVERS
-    ]
-    outside = [file.operators[index].name for index in sorted(left)]
-    return Census(
-        ops_delegated=len(delegated),
-        ops_outside=len(outside),
-        partitions=partitions,
-        outside=outside,
-        int8_ops=sum(tensor.dtype == np.int8 for _, tensor in delegated),
-        float_ops=sorted({o.name for o, tensor in delegated if tensor.dtype == np.float32}),
+    file, parts = read(content), delegation(content)
+    return counted(
+        _in_order(file, parts),
+        partitions=len(parts),
         float_weight_bytes=float_weight_bytes(file),
-        planned_bytes=_between(file, left),
+        planned_bytes=_between(file, set(range(len(file.operators))).difference(*parts)),
         transposes=sum(operator.name == "TRANSPOSE" for operator in file.operators),
     )
 
 
-def delegation(content: bytes) -> tuple[int, set[int]]:
-    """How many parts of a file XNNPACK computes, and the operators that it left to the runtime."""
+def operators(path: Path) -> list[Operator]:
+    """A .tflite's operators in the order in which they run."""
+    content = path.read_bytes()
+    return _in_order(read(content), delegation(content))
+
+
+def _in_order(file: File, parts: list[set[int]]) -> list[Operator]:
+    found = []
+    for index, (operator, tensor) in enumerate(file.written()):
+        part = next((number for number, taken in enumerate(parts) if index in taken), None)
+        if part is None or operator.name not in MOVERS:
+            found.append(Operator(operator.name, COMPUTES.get(tensor.dtype.name, "other"), part))
+    return found
+
+
+def delegation(content: bytes) -> list[set[int]]:
+    """The parts of a file that XNNPACK computes, by the numbers of their operators."""
     interpreter = open_interpreter(content)
     calls: list[dict[str, Any]] = interpreter._get_ops_details()
     parts = [call for call in calls if call["op_name"] == DELEGATE]
     own = [call for call in calls if call["op_name"] != DELEGATE]  # they stay listed, taken or not
     writers = {int(tensor): index for index, call in enumerate(own) for tensor in call["outputs"]}
-    taken: set[int] = set()
+    taken: list[set[int]] = []
     for part in parts:
-        begin = {int(tensor) for tensor in part["inputs"]}
+        begin, inside = {int(tensor) for tensor in part["inputs"]}, set[int]()
         open_ends = [int(tensor) for tensor in part["outputs"]]
         while open_ends:  # from a part's outputs back to its inputs
             tensor = open_ends.pop()
             writer = writers.get(tensor)
-            if tensor in begin or writer is None or writer in taken:
+            if tensor in begin or writer is None or writer in inside:
                 continue
-            taken.add(writer)
+            inside.add(writer)
             open_ends += [int(source) for source in own[writer]["inputs"]]
-    return len(parts), set(range(len(own))) - taken
+        taken.append(inside)
+    return taken
 
 
 def float_weight_bytes(file: File) -> int:

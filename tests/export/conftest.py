@@ -1,6 +1,8 @@
 """A network small enough to be lowered in seconds, under the name of the one it is a size of."""
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,16 +11,19 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
+from edgesr.data.drawn import drawn_images
 from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
-from export import executorch, pipeline
+from export import executorch, page, pipeline
 from export.native import build, toolchain
 from export.native.build import Bundle
 from export.pipeline import Request, export
+from recipes import sensitivity
 
 
 @pytest.fixture
@@ -134,3 +139,58 @@ def calibrated(tmp_path: Path) -> Callable[[str, int, str | None], Path]:
         return checkpoints.save(Checkpoint(name, scale, scheme, graph.state_dict()), path)
 
     return save
+
+
+EVIL = "<script>document.title='planted'</script><img src=x onerror=alert(1)>\"'&"
+"""What every string that a page takes from a file ends with."""
+
+
+@pytest.fixture(scope="session")
+def subject(
+    exported: Path,
+    small_networks: dict[str, Callable[[int], torch.nn.Module]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A copy of the small .pte with a report, a sensitivity and three images that are all planted with
+    `EVIL`: `sensitivity.json` and `images` beside it.
+    """
+    folder = tmp_path_factory.mktemp("subject")
+    file = Path(shutil.copy(exported, folder))
+    report = json.loads(exported.with_name(f"{exported.name}.report.json").read_text())
+    report["facts"]["model"] += EVIL
+    report["facts"]["versions"][EVIL] = EVIL
+    report["artifact"]["file"] += EVIL
+    report["latency"]["device"] += EVIL
+    report["parity"]["against"] += EVIL
+    report["verdict"]["failures"] = [EVIL]
+    file.with_name(f"{file.name}.report.json").write_text(json.dumps(report))
+    (folder / "images").mkdir()
+    for number, image in enumerate(drawn_images(3, 48)):
+        name = f"{number}{EVIL.replace('/', '')}.png"
+        Image.fromarray(image).save(folder / "images" / name)
+    options = ["--images", 1, "--patch", 12, "--holdout", 1, "--device", "cpu", "--threads", 1, "--json"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
+        found = [*options, folder / "sensitivity.json", "--checkpoint", exported.with_name("qat")]
+        patch.setattr(sys, "argv", ["recipes.sensitivity", *map(str, found)])
+        sensitivity.main()
+    content = json.loads((folder / "sensitivity.json").read_text())
+    content["quantizers"][0] |= {"name": EVIL, "kind": EVIL, "noise": 1e3}
+    content["origin"]["data"] = [EVIL]
+    (folder / "sensitivity.json").write_text(json.dumps(content))
+    return file
+
+
+@pytest.fixture(scope="session")
+def planted(
+    subject: Path, exported: Path, small_networks: dict[str, Callable[[int], torch.nn.Module]]
+) -> Path:
+    """Its page, with everything that a page can have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
+        images, found = subject.with_name("images"), subject.with_name("sensitivity.json")
+        options = ["--benchmark", images, "--sensitivity", found]
+        options += ["--checkpoint", exported.with_name("qat")]
+        patch.setattr(sys, "argv", ["export.page", str(subject), *map(str, options)])
+        page.main()
+    return subject.with_name(f"{subject.name}.html")

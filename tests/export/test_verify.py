@@ -61,7 +61,7 @@ def matrix_of(checkpoint: Path, **files: int) -> Matrix:
     forms = [Form("fake-quant", brighter(0))]
     forms += [Form(name, brighter(levels), Path(name)) for name, levels in files.items()]
     found = Matrix(checkpoints.load(checkpoint), forms)
-    found.add("drawn", list(drawn_pairs(2, 2)), lambda: None)
+    found.add("drawn", list(drawn_pairs(2, 2)), lambda *_: None)
     return found
 
 
