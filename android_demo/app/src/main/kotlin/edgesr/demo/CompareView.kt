@@ -224,11 +224,10 @@ class CompareView(
         x: Float,
         middle: Float,
     ) {
-        val (top, bottom) = middle + words.ascent() to middle + words.descent()
-        val lift = (top + bottom) / 2 - middle
-        val end = x + words.measureText(word)
-        screen.drawRect(x - space, top - lift - space / 2, end + space, bottom - lift + space / 2, ground)
-        screen.drawText(word, x, middle - lift, words)
+        val base = middle - (words.ascent() + words.descent()) / 2
+        val (top, bottom) = base + words.ascent() - space / 2 to base + words.descent() + space / 2
+        screen.drawRect(x - space, top, x + words.measureText(word) + space, bottom, ground)
+        screen.drawText(word, x, base, words)
     }
 
     private fun painted(colour: Int) =
