@@ -73,7 +73,7 @@ def test_drawings_are_those_of_the_resources() -> None:
             'minWidth="9dp"',
             "TalkBack",
         ),
-        ("res/layout/controls.xml", '"@dimen/touch"', '"400dp"', "does not lie inside root"),
+        ("res/layout/controls.xml", '"@dimen/touch"', '"400dp"', "threads does not lie inside"),
         ("res/layout-land/main.xml", 'layout_weight="1">', 'layout_weight="0.3">', "takes .* dp of"),
     ],
 )
