@@ -14,7 +14,9 @@ from android_demo.tools.toolchain import ASSETS
 from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import read_uint8, to_tensor, to_uint8
 from edgesr.engines import open_artifact
+from export import arm64
 from export.native import build
+from export.native.runner import running
 
 pytestmark = [pytest.mark.android, pytest.mark.slow]
 
@@ -64,6 +66,21 @@ def test_the_native_runner_on_this_host(
     lr = request.getfixturevalue(name)
     wanted = to_uint8(open_artifact(MODEL).tiled()(to_tensor(lr)))
     assert np.array_equal(upscaled(lr, build.host().start), wanted)
+
+
+@pytest.mark.arm64
+def test_the_native_runner_on_arm64(photo: NDArray[np.uint8], upscaled: Upscaled, qemu: Path) -> None:
+    """Tiled by Kotlin or by Python, ARM64's kernels give one picture, and this host's nearly that."""
+    lr, folder = photo[:50, :60], build.arm64().folder
+    (command,) = arm64.commands(qemu, ["cortex-a76"]).values()
+    inside = ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *command]
+    model = open_artifact(MODEL)
+    with running(command, MODEL, model.scale, folder) as tile:
+        wanted = to_uint8(model.tiled(tile)(to_tensor(lr)))
+    assert np.array_equal(upscaled(lr, inside), wanted)
+    apart = np.abs(wanted.astype(int) - to_uint8(model.tiled()(to_tensor(lr))))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.03  # sigmoid and bilinear of XNNPACK are others on ARM
 
 
 def test_runner_that_fails_is_an_error(core: Path, core_tests: Path, tmp_path: Path) -> None:
