@@ -8,6 +8,9 @@ import pytest
 from android_demo.tools import api, app, kotlin, toolchain
 from android_demo.tools.api import Api
 from android_demo.tools.toolchain import DEMO
+from edgesr.errors import UserError
+from export.native import build
+from export.native import toolchain as native
 
 REQUIRED = "EDGESR_REQUIRE_ANDROID"
 
@@ -45,3 +48,15 @@ def core_tests(core: Path) -> Path:
 def linked(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of R.java, made from the app's resources."""
     return app.link(DEMO / "app" / "src" / "main", tmp_path_factory.mktemp("linked"), app.sdk())
+
+
+@pytest.fixture(scope="session")
+def qemu() -> Path:
+    """The emulator of ARM64, with the runner built for it; skipped as in tests/export."""
+    try:
+        build.arm64()
+        return native.emulator()
+    except UserError as error:
+        if "EDGESR_REQUIRE_ARM64" in os.environ:
+            raise
+        pytest.skip(f"cannot build or run it here: {error}")

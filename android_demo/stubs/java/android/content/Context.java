@@ -13,6 +13,7 @@ public abstract class Context {
     public abstract Context getApplicationContext();
     public abstract File getFilesDir();
     public abstract void startActivity(Intent intent);
+    public final native int getColor(int id);
     public final native String getString(int resId);
     public final native String getString(int resId, Object... formatArgs);
     public final native <T> T getSystemService(Class<T> serviceClass);

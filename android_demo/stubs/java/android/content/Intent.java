@@ -12,12 +12,14 @@ public class Intent implements Parcelable {
     public static final String EXTRA_STREAM = new String();
     public static final String EXTRA_TITLE = new String();
     public static final int FLAG_GRANT_READ_URI_PERMISSION = Integer.parseInt("0");
+    public static final int FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY = Integer.parseInt("0");
     public Intent(String action) {}
     public native Intent addCategory(String category);
     public native Intent setType(@Nullable String type);
     public native Intent putExtra(String name, @Nullable String value);
     public native Intent putExtra(String name, @Nullable Parcelable value);
     public native Intent addFlags(int flags);
+    public native int getFlags();
     @Nullable
     public native String getAction();
     @Nullable

@@ -6,7 +6,7 @@ public class Canvas {
     public Canvas(Bitmap bitmap) {}
     public native void drawBitmap(Bitmap bitmap, float left, float top, @Nullable Paint paint);
     public native void drawBitmap(Bitmap bitmap, @Nullable Rect src, RectF dst, @Nullable Paint paint);
-    public native void drawLine(float startX, float startY, float stopX, float stopY, Paint paint);
+    public native void drawRect(float left, float top, float right, float bottom, Paint paint);
     public native void drawCircle(float cx, float cy, float radius, Paint paint);
     public native void drawText(String text, float x, float y, Paint paint);
     public native boolean clipRect(float left, float top, float right, float bottom);

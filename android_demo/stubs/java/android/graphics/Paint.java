@@ -6,12 +6,11 @@ public class Paint {
     public Paint(int flags) {}
     public native int getColor();
     public native void setColor(int color);
-    public native float getStrokeWidth();
-    public native void setStrokeWidth(float width);
     public native float getTextSize();
     public native void setTextSize(float textSize);
-    public native void setShadowLayer(float radius, float dx, float dy, int shadowColor);
     public final native boolean isFilterBitmap();
     public native void setFilterBitmap(boolean filter);
     public native float measureText(String text);
+    public native float ascent();
+    public native float descent();
 }

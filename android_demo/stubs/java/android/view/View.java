@@ -11,6 +11,8 @@ import android.view.accessibility.AccessibilityNodeInfo;
 public class View {
     public static final int VISIBLE = Integer.parseInt("0");
     public static final int INVISIBLE = Integer.parseInt("0");
+    public static final int ACCESSIBILITY_LIVE_REGION_NONE = Integer.parseInt("0");
+    public static final int ACCESSIBILITY_LIVE_REGION_POLITE = Integer.parseInt("0");
     public static final int SYSTEM_UI_FLAG_LAYOUT_STABLE = Integer.parseInt("0");
     public static final int SYSTEM_UI_FLAG_LAYOUT_FULLSCREEN = Integer.parseInt("0");
     public static final int SYSTEM_UI_FLAG_LAYOUT_HIDE_NAVIGATION = Integer.parseInt("0");
@@ -31,6 +33,8 @@ public class View {
     @Nullable
     public native CharSequence getStateDescription();
     public native void setStateDescription(@Nullable CharSequence stateDescription);
+    public native int getAccessibilityLiveRegion();
+    public native void setAccessibilityLiveRegion(int mode);
     public native int getSystemUiVisibility();
     public native void setSystemUiVisibility(int visibility);
     public native void setPadding(int left, int top, int right, int bottom);

@@ -1,5 +1,6 @@
 package android.view;
 
+import android.annotation.Nullable;
 import android.graphics.Insets;
 
 public final class WindowInsets {
@@ -7,6 +8,8 @@ public final class WindowInsets {
     public native int getSystemWindowInsetTop();
     public native int getSystemWindowInsetRight();
     public native int getSystemWindowInsetBottom();
+    @Nullable
+    public native DisplayCutout getDisplayCutout();
     public native Insets getInsets(int typeMask);
 
     public static final class Type {

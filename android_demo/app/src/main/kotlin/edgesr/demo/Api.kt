@@ -58,7 +58,7 @@ object Api30 {
 
     fun describe(
         view: View,
-        state: String,
+        state: String?,
     ) {
         view.stateDescription = state
     }

@@ -33,6 +33,7 @@ class BenchActivity : Activity() {
         window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         val text = TextView(this)
         text.setText(R.string.bench_running)
+        stayClearOfBars(text)
         setContentView(text)
         if (state != null) return // turned while it runs
         val id = intent.getStringExtra("id").orEmpty()

@@ -2,7 +2,6 @@ package edgesr.demo
 
 import android.content.Context
 import android.graphics.Bitmap
-import android.graphics.Color
 import android.graphics.Paint
 import android.graphics.Rect
 import android.graphics.RectF
@@ -43,6 +42,7 @@ class CompareView(
     private var kept: DoubleArray? = null
     private var detail: Detail? = null
     private var sliding = false
+    private var told: Pair<String, String?>? = null
 
     /** A look at what is on the screen is due; one is under way. */
     private var due = false
@@ -52,20 +52,15 @@ class CompareView(
     private val main = Handler(Looper.getMainLooper())
     private val fetch = Runnable { fetch() }
 
-    private val density = resources.displayMetrics.density
     private val pixels = Paint(Paint.FILTER_BITMAP_FLAG)
-    private val line =
-        Paint(Paint.ANTI_ALIAS_FLAG).apply {
-            color = Color.WHITE
-            strokeWidth = 2 * density
-            setShadowLayer(3 * density, 0f, 0f, Color.BLACK)
-        }
+    private val ink = painted(R.color.slider)
+    private val ground = painted(R.color.slider_ground)
     private val words =
-        Paint(Paint.ANTI_ALIAS_FLAG).apply {
-            color = Color.WHITE
-            textSize = 13 * resources.displayMetrics.scaledDensity
-            setShadowLayer(3 * density, 0f, 0f, Color.BLACK)
-        }
+        painted(R.color.slider).apply { textSize = resources.getDimension(R.dimen.slider_text) }
+    private val reach = resources.getDimension(R.dimen.slider_reach)
+    private val radius = resources.getDimension(R.dimen.slider_radius)
+    private val thickness = resources.getDimension(R.dimen.slider_line)
+    private val space = resources.getDimension(R.dimen.slider_space)
 
     init {
         isFocusable = true
@@ -207,18 +202,36 @@ class CompareView(
         screen.drawBitmap(bitmap, null as Rect?, place, pixels)
     }
 
+    /** White with a dark rim, and words on a dark ground: a picture may be of any colour. */
     private fun drawSlider(
         screen: android.graphics.Canvas,
         at: Float,
     ) {
-        val middle = height / 2f
-        screen.drawLine(at, 0f, at, height.toFloat(), line)
-        screen.drawCircle(at, middle, 10 * density, line)
+        val (middle, half) = height / 2f to thickness / 2
+        screen.drawRect(at - 2 * half, 0f, at + 2 * half, height.toFloat(), ground)
+        screen.drawCircle(at, middle, radius + half, ground)
+        screen.drawRect(at - half, 0f, at + half, height.toFloat(), ink)
+        screen.drawCircle(at, middle, radius, ink)
         val (before, after) = context.getString(R.string.before) to context.getString(R.string.after)
-        val gap = 18 * density
-        screen.drawText(before, at - gap - words.measureText(before), middle, words)
-        screen.drawText(after, at + gap, middle, words)
+        drawWord(screen, before, at - radius - 2 * space - words.measureText(before), middle)
+        drawWord(screen, after, at + radius + 2 * space, middle)
     }
+
+    /** A word that begins at [x], its height's middle at [middle]. */
+    private fun drawWord(
+        screen: android.graphics.Canvas,
+        word: String,
+        x: Float,
+        middle: Float,
+    ) {
+        val base = middle - (words.ascent() + words.descent()) / 2
+        val (top, bottom) = base + words.ascent() - space / 2 to base + words.descent() + space / 2
+        screen.drawRect(x - space, top, x + words.measureText(word) + space, bottom, ground)
+        screen.drawText(word, x, base, words)
+    }
+
+    private fun painted(colour: Int) =
+        Paint(Paint.ANTI_ALIAS_FLAG).apply { color = context.getColor(colour) }
 
     private val zooming =
         ScaleGestureDetector(
@@ -272,7 +285,7 @@ class CompareView(
     override fun onTouchEvent(event: MotionEvent): Boolean {
         val view = viewport ?: return super.onTouchEvent(event)
         if (event.actionMasked == MotionEvent.ACTION_DOWN) {
-            sliding = canvas != null && abs(event.x - view.split * width) < REACH_DP * density
+            sliding = canvas != null && abs(event.x - view.split * width) < reach
         }
         if (event.pointerCount > 1) sliding = false
         zooming.onTouchEvent(event)
@@ -288,14 +301,29 @@ class CompareView(
     private fun describe() {
         val label =
             when {
-                photo == null -> context.getString(R.string.compare_empty)
-                canvas == null -> context.getString(R.string.compare_before)
-                else -> context.getString(R.string.compare, percent())
+                photo == null -> R.string.compare_empty
+                canvas == null -> R.string.compare_before
+                else -> R.string.compare
             }
-        if (label == contentDescription) return // each change is read out
-        contentDescription = label
+        tell(
+            context.getString(label),
+            if (canvas == null) null else context.getString(R.string.compare_state, percent()),
+        )
+    }
+
+    /** Say what is shown and where the slider is, once: each change is read out. */
+    private fun tell(
+        label: String,
+        state: String?,
+    ) {
+        val told = label to state
+        if (told == this.told) return
+        this.told = told
         if (Build.VERSION.SDK_INT >= 30) {
-            Api30.describe(this, context.getString(R.string.compare_state, percent()))
+            contentDescription = label
+            Api30.describe(this, state)
+        } else {
+            contentDescription = if (state == null) label else "$label. $state"
         }
     }
 
@@ -336,7 +364,6 @@ class CompareView(
 
     private companion object {
         const val SETTLE_MS = 60L
-        const val REACH_DP = 28
 
         /** Screen pixels per bitmap pixel from which pixels are shown as squares. */
         const val SHARP = 4.0

@@ -2,12 +2,14 @@ package edgesr.demo
 
 import android.app.Activity
 import android.content.ActivityNotFoundException
+import android.content.ContentResolver
 import android.content.Intent
 import android.net.Uri
 import android.os.Build
 import android.os.Bundle
+import android.provider.DocumentsContract
+import android.util.Log
 import android.view.View
-import android.view.WindowInsets
 import android.view.WindowManager
 import android.widget.AdapterView
 import android.widget.ArrayAdapter
@@ -17,6 +19,7 @@ import android.widget.Spinner
 import android.widget.TextView
 import android.widget.Toast
 import edgesr.core.clock
+import java.io.FileNotFoundException
 import java.io.IOException
 import java.io.OutputStream
 
@@ -82,46 +85,21 @@ class MainActivity : Activity() {
         session.observer = null
     }
 
-    /** Draw behind the system's bars, but put nothing to touch there. */
-    private fun stayClearOfBars(root: View) {
-        root.systemUiVisibility =
-            View.SYSTEM_UI_FLAG_LAYOUT_STABLE or View.SYSTEM_UI_FLAG_LAYOUT_FULLSCREEN or
-            View.SYSTEM_UI_FLAG_LAYOUT_HIDE_NAVIGATION
-        root.setOnApplyWindowInsetsListener { view, insets ->
-            pad(view, insets)
-            insets
-        }
-    }
-
-    @Suppress("DEPRECATION") // what replaces them begins at API 30
-    private fun pad(
-        view: View,
-        insets: WindowInsets,
-    ) {
-        if (Build.VERSION.SDK_INT >= 30) {
-            Api30.pad(view, insets)
-        } else {
-            view.setPadding(
-                insets.systemWindowInsetLeft,
-                insets.systemWindowInsetTop,
-                insets.systemWindowInsetRight,
-                insets.systemWindowInsetBottom,
-            )
-        }
-    }
-
     private fun fillSpinners() {
         val counts = listOf(0) + (1..Runtime.getRuntime().availableProcessors())
-        fill(model, session.cards.map { it.label }, session.cards.indexOf(session.card)) { index ->
+        val labels = session.cards.map { it.label }
+        fill(model, R.string.model, labels, session.cards.indexOf(session.card)) { index ->
             session.choose(session.cards[index], session.threads)
         }
-        fill(threads, counts.map(::threadsName), counts.indexOf(session.threads)) { index ->
+        val names = counts.map(::threadsName)
+        fill(threads, R.string.threads_label, names, counts.indexOf(session.threads)) { index ->
             session.card?.let { session.choose(it, counts[index]) }
         }
     }
 
     private fun fill(
         spinner: Spinner,
+        label: Int,
         names: List<String>,
         chosen: Int,
         choose: (Int) -> Unit,
@@ -137,7 +115,11 @@ class MainActivity : Activity() {
                     view: View?,
                     position: Int,
                     id: Long,
-                ) = choose(position)
+                ) {
+                    // A description hides from TalkBack what is chosen, so it has to say that too.
+                    spinner.contentDescription = getString(label, names[position])
+                    choose(position)
+                }
 
                 override fun onNothingSelected(parent: AdapterView<*>?) = Unit
             }
@@ -151,12 +133,14 @@ class MainActivity : Activity() {
         val still = stage == Stage.READY || stage == Stage.DONE || stage == Stage.EMPTY
         compare.show(session.photo, session.canvas, session.overview, session.card?.scale ?: 1)
         pick.isEnabled = stage != Stage.LOADING
-        main.isEnabled = stage == Stage.READY || busy()
+        main.isEnabled = stage == Stage.READY || session.repeatable || busy()
         main.setText(
             if (busy()) {
                 R.string.cancel
             } else if (session.continuable) {
                 R.string.resume
+            } else if (stage == Stage.DONE) {
+                R.string.again
             } else {
                 R.string.upscale
             },
@@ -165,6 +149,8 @@ class MainActivity : Activity() {
         share.isEnabled = stage == Stage.DONE
         model.isEnabled = still
         threads.isEnabled = still
+        status.accessibilityLiveRegion =
+            if (busy()) View.ACCESSIBILITY_LIVE_REGION_NONE else View.ACCESSIBILITY_LIVE_REGION_POLITE
         status.text = session.problem ?: told(stage)
         progress.visibility = if (busy() || stage == Stage.LOADING) View.VISIBLE else View.INVISIBLE
         progress.isIndeterminate =
@@ -247,7 +233,9 @@ class MainActivity : Activity() {
 
     /** A picture that another app shares with this one. */
     private fun takeShared(intent: Intent) {
-        if (intent.action != Intent.ACTION_SEND) return
+        // From the list of recent apps the same intent comes again, long after it was answered.
+        val again = intent.flags and Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY != 0
+        if (intent.action != Intent.ACTION_SEND || again) return
         val uri = if (Build.VERSION.SDK_INT >= 33) Api33.sharedUri(intent) else oldSharedUri(intent)
         if (uri != null) session.open(uri)
     }
@@ -284,12 +272,29 @@ class MainActivity : Activity() {
         fun open(): OutputStream = resolver.openOutputStream(uri) ?: throw IOException("no $uri")
         session.save(::open) { whole ->
             if (!whole) {
-                if (pending) resolver.delete(uri, null, null)
+                discard(resolver, uri, pending)
             } else {
                 if (pending && Build.VERSION.SDK_INT >= 29) Api29.publish(resolver, uri)
                 Toast.makeText(context, R.string.saved, Toast.LENGTH_LONG).show()
                 if (share) session.toShare = uri
             }
+        }
+    }
+
+    /** Leave no half a picture behind. */
+    private fun discard(
+        resolver: ContentResolver,
+        uri: Uri,
+        pending: Boolean,
+    ) {
+        if (pending) {
+            resolver.delete(uri, null, null)
+            return
+        }
+        try {
+            DocumentsContract.deleteDocument(resolver, uri)
+        } catch (error: FileNotFoundException) {
+            Log.w(TAG, "half a picture stays, for its place lets nothing be deleted", error)
         }
     }
 
@@ -316,5 +321,6 @@ class MainActivity : Activity() {
         const val CREATE = 2
         const val PLACE = "place"
         const val SHARING = "sharing"
+        const val TAG = "edgesr"
     }
 }

@@ -86,6 +86,9 @@ class Session private constructor(
     /** A run was ended or killed and its rows are there to go on from. */
     val continuable: Boolean get() = stage == Stage.READY && (canvas?.rowsDone ?: 0) > 0
 
+    /** It is done, and other threads than it was done with are chosen: worth timing once more. */
+    val repeatable: Boolean get() = stage == Stage.DONE && figures?.threads != threads
+
     init {
         try {
             cards = models.cards()
@@ -125,14 +128,15 @@ class Session private constructor(
         this.card = card
         this.threads = threads
         store.remember(card.sha256, threads)
-        if (other) enter(if (photo == null) Stage.EMPTY else Stage.READY)
+        if (other) enter(if (photo == null) Stage.EMPTY else Stage.READY) else observer?.invoke()
     }
 
-    /** Enlarge the photo, or go on with it. */
+    /** Enlarge the photo, go on with it, or enlarge it again. */
     fun start() {
         val (photo, card) = (photo ?: return) to (card ?: return)
-        if (stage != Stage.READY) return
+        if (stage != Stage.READY && !repeatable) return
         store.shortage(photo.width, photo.height, card, photo.bytes)?.let { return refuse(it) }
+        if (stage == Stage.DONE) forget()
         cancelled = false
         enter(Stage.RUNNING)
         val begun = canvas

@@ -27,7 +27,7 @@ data class ModelCard(
     val executorch: String,
 ) {
     /** What a person chooses by: "msfin-s x4 int8". */
-    val label: String get() = "$model x$scale " + if (scheme == FLOAT) "fp32" else "int8 ($scheme)"
+    val label: String get() = "$model x$scale " + (PRECISIONS[scheme] ?: scheme)
 
     /** Values in one LR tile, and in one SR tile. */
     val inputSize: Int get() = 3 * tileHeight * tileWidth
@@ -35,6 +35,9 @@ data class ModelCard(
 
     companion object {
         const val FLOAT = "fp32"
+
+        /** w8a8 leaves in float what int8 would lose most on; the scheme int8 nothing. */
+        private val PRECISIONS = mapOf("w8a8" to "int8", "int8" to "all int8")
 
         /** @throws BadModel where a fact is missing or makes no sense. */
         fun read(reader: Reader): ModelCard {

@@ -120,7 +120,9 @@ class FilesTest {
     fun cardIsReadAndAMistakeInItNamed() {
         val text = File(System.getProperty("edgesr.card")).readText()
         val card = ModelCard.read(StringReader(text))
-        assertEquals("msfin-s x4 int8 (w8a8)", card.label)
+        assertEquals("msfin-s x4 int8", card.label)
+        val labels = listOf("fp32", "int8").map { card.copy(scheme = it).label }
+        assertEquals(listOf("msfin-s x4 fp32", "msfin-s x4 all int8"), labels)
         assertEquals(
             listOf(4, 64, 64, 8, 1),
             listOf(card.scale, card.tileHeight, card.tileWidth, card.overlap, card.multiple),
