@@ -1,13 +1,12 @@
-"""Does a .pte compute on ARM64 kernels what it computes on this host?
+"""Does a .pte or a .tflite compute on ARM64 kernels what it computes on this host?
 
-The runner is built for ARM64 against the same ExecuTorch release and emulated as four CPUs, each of
+The runner is built for ARM64 against the same release of the runtime and emulated as four CPUs, each of
 which takes other kernels of XNNPACK. An emulator shows what a file computes there, never how fast.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from edgesr.data.images import to_tensor, to_uint8
 from edgesr.engines import Artifact, open_artifact
 from edgesr.errors import UserError
 from edgesr.quantization import find_scheme, pt2e
-from export import executorch
 from export.choose import FP32
-from export.native import build, cache
+from export.native import build, cache, toolchain
 from export.native.runner import running
 from export.report import Census
+from export.target import HasOptions, Target, find_target
 
 CPUS = {
     "cortex-a53": "plain NEON",
@@ -33,10 +32,10 @@ CPUS = {
     "max": "SVE2 and SME",
 }
 """qemu's CPU model → the newest kind of kernels that it has."""
-APPROXIMATED = {"Sigmoid", "StaticResizeBilinear2D"}
-"""Float operators for which XNNPACK has another formula per instruction set. All other kernels of ours
-are equal to the last bit on ARM64 and x86-64 (DECISIONS.md)."""
-MOVING = {"StaticReshape", "StaticTranspose"}
+APPROXIMATED = {"Sigmoid", "StaticResizeBilinear2D", "LOGISTIC", "RESIZE_BILINEAR"}
+"""Float operators, as ExecuTorch and TFLite name them, for which XNNPACK has another formula per
+instruction set. Our other kernels are equal to the last bit on ARM64 and x86-64 (DECISIONS.md)."""
+MOVING = {"StaticReshape", "StaticTranspose", "DEPTH_TO_SPACE"}
 """What pixel shuffle is made of: it computes nothing."""
 
 Tiles = list[tuple[Tensor, Tensor]]
@@ -132,19 +131,25 @@ def tiles_of(artifact: Artifact, images: Iterable[Tensor], count: int) -> Tiles:
     return chosen
 
 
-def commands(qemu: Path, cpus: Iterable[str] = CPUS) -> dict[str, list[str]]:
-    """CPU → the command that runs the runner on it, inside the folder of `build.arm64()`."""
-    return {cpu: [str(qemu), "-cpu", cpu, *build.arm64().start] for cpu in cpus}
+def commands(qemu: Path, path: Path, cpus: Iterable[str] = CPUS) -> dict[str, list[str]]:
+    """CPU → the command that runs files of this kind on it, inside `folder_of(path)`."""
+    start = build.arm64(build.runner_of(path)).start
+    return {cpu: [str(qemu), "-cpu", cpu, *start] for cpu in cpus}
+
+
+def folder_of(path: Path) -> Path:
+    """Where the runner of files of this kind lies, with everything that it loads."""
+    return build.arm64(build.runner_of(path)).folder
 
 
 def compare(
     artifact: Artifact, tiles: Tiles, starts: Mapping[str, Sequence[str]], on_tile: Callable[[], None]
 ) -> dict[str, Difference]:
     """Run the tiles on each CPU. UserError if a runner fails; `on_tile` is called after each tile."""
-    found = {}
+    found, folder = {}, folder_of(artifact.path)
     for cpu, start in starts.items():
         difference, began = Difference(), time.monotonic()
-        with running(start, artifact.path, artifact.scale, build.arm64().folder) as upscale:
+        with running(start, artifact.path, artifact.scale, folder) as upscale:
             for lr, expected in tiles:
                 difference.add(upscale(lr), expected)
                 on_tile()
@@ -153,13 +158,15 @@ def compare(
     return found
 
 
-def check_emulator(starts: Mapping[str, Sequence[str]]) -> None:
+def check_emulator(qemu: Path, path: Path, cpus: Iterable[str] = CPUS) -> None:
     """Have each CPU compute a small int8 network, whose integers every right CPU computes alike.
 
-    UserError if one does not: it is then the emulator that is wrong, or the build, and no artifact.
+    It is lowered as `path` is. UserError if one does not: it is then the emulator that is wrong, or the
+    runner, and no artifact.
     """
-    artifact = _integer_artifact()
+    artifact = _integer_artifact(path)
     tiles = tiles_of(artifact, [to_tensor(next(drawn_pairs(2, 1, 48)).lr)], 0)
+    starts = commands(qemu, path, cpus)
     for cpu, difference in compare(artifact, tiles, starts, lambda: None).items():
         if failures := difference.failures(EXACT):
             raise UserError(
@@ -168,26 +175,30 @@ def check_emulator(starts: Mapping[str, Sequence[str]]) -> None:
             )
 
 
-def _integer_artifact() -> Artifact:
+def _integer_artifact(like: Path) -> Artifact:
     """Convolutions in int8 from end to end, lowered once and kept in the cache."""
-    name = "integers_x2_int8_24x24.pte"
-    folder = cache.kept(f"integers-{version('executorch')}", lambda made: _lower_integers(made / name))
-    return open_artifact(folder / name)
+    target, wheel = find_target(like), build.runner_of(like).wheel
+    folder = cache.kept(
+        f"integers-{target.NAME}-{toolchain.installed(wheel)}",
+        lambda made: _lower_integers(target, made / f"integers{like.suffix}"),
+    )
+    return open_artifact(folder / f"integers{like.suffix}")
 
 
-def _lower_integers(path: Path) -> None:
+def _lower_integers(target: Target, path: Path) -> None:
     torch.manual_seed(0)
     wide = nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 1), nn.ReLU()
     ends = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(64, 12, 3, padding=1)
     network = nn.Sequential(ends[0], *wide, ends[1], nn.PixelShuffle(2)).eval()
-    lr = to_tensor(next(drawn_pairs(2, 1, 48)).lr)
-    graph = pt2e.prepare(network, find_scheme("int8"), (1, 3, 24, 24))
+    lr, scheme = to_tensor(next(drawn_pairs(2, 1, 48)).lr), find_scheme("int8")
+    graph = pt2e.prepare(network, scheme, (1, 3, 24, 24))
     with torch.no_grad():
         graph(lr)
     pt2e.freeze(graph, lr)
-    program = torch.export.export(pt2e.convert(graph, fold_weights=executorch.FOLD_WEIGHTS), (lr,))
-    facts = {"model": "integers", "scale": 2, "scheme": "int8", "tile": [24, 24], "overlap": 0}
-    executorch.lower(program, facts | {"multiple": 1, "checkpoint_sha256": "none"}, path)
+    program = torch.export.export(pt2e.convert(graph, fold_weights=target.FOLD_WEIGHTS), (lr,))
+    options = target.chosen(scheme.name, {}) if isinstance(target, HasOptions) else {}
+    facts = {"model": "integers", "scale": 2, "scheme": scheme.name, "tile": [24, 24], "overlap": 0}
+    target.lower(program, facts | options | {"multiple": 1, "checkpoint_sha256": "none"}, path)
 
 
 def to_json(found: Mapping[str, Difference], bound: Bound) -> dict[str, Any]:

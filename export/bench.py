@@ -2,6 +2,7 @@
 
 python -m export.bench --model lffn-s msfin-s --size 180x320 --profile
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte
+python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --peers --benchmark Set5 --plot peers.svg
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --device adb --json phone.json
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --device adb --mode app --compare phone.json
 """
@@ -10,24 +11,22 @@ import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from edgesr import Upscaler, cli
+from edgesr import cli
 from edgesr.engines import ARTIFACTS, SUFFIXES, executorch, open_artifact, tflite
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
 from edgesr.provenance import commit, processor, versions
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme
-from export import contenders, phone
+from export import contenders, peers, phone
 from export.command import parse_size
 from export.contenders import Entry
 from export.profile import Kind, profile
-from export.timings import Result, Timing, print_profile, print_table
+from export.timings import Result, print_profile, print_table, race
 
 DESCRIPTION = """\
 Times each network in up to four forms, all in one process and in turns, at one LR size:
@@ -43,6 +42,9 @@ Lowering takes minutes. Its files stay in --out and are used again by the same c
 without changes. Files that are named instead of networks are timed at their own tiles, each against its
 published network in PyTorch; an fp32 file counts as edge fp32. With --together those of the same
 network and tile, such as an int8 .tflite and its fp32 sibling, are in one row and take turns.
+
+With --peers files of ours take turns with ESPCN, FSRCNN, SESR-M5 and networks like XLSR and ABPN,
+lowered for the same runtime, scale, scheme and tile. Those are untrained: they have a time and no PSNR.
 
 With --device adb files are timed on a phone instead (EXPERIMENTAL: tried with an emulated CPU and a
 script in the app's place, by nobody on a phone yet). --mode runner copies a program to it, needs no app
@@ -67,6 +69,9 @@ def main() -> None:
     made_by = commit()  # first of all: the tree may change while this runs, the code in memory does not
     _check(args)
     _use_threads(args.threads)
+    if args.peers:
+        peers.bench(_peers_settings(args), made_by)
+        return
     entries = _artifacts(args) if args.files else _networks(args, made_by)
     results = []
     with cli.Progress(len(entries) * (args.runs + 1), "running", "round") as bar:
@@ -85,28 +90,6 @@ def main() -> None:
         write_text(args.json, json.dumps(content, indent=2) + "\n")
 
 
-def race(
-    upscalers: Mapping[str, Upscaler], size: tuple[int, int], runs: int, bar: cli.Progress
-) -> dict[str, Timing]:
-    """Run each on one random LR of `size`, in turns, so that a busy minute is everybody's.
-
-    The first round warms up and is left out.
-    """
-    lr = torch.rand(1, 3, *size)
-    timings = {role: Timing([], []) for role in upscalers}
-    with torch.no_grad():
-        for turn in range(runs + 1):
-            for role, upscale in upscalers.items():
-                wall, cpu = time.perf_counter(), time.process_time()
-                upscale(lr)
-                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-                if turn > 0:
-                    timings[role].wall.append(1000 * wall)
-                    timings[role].cpu.append(1000 * cpu)
-            bar.advance()
-    return timings
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export.bench",
@@ -123,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
     add("--together", action="store_true", help="files of one network and tile in one row")
+    add("--peers", action="store_true", help="beside classic mobile networks, lowered as the files are")
+    add(
+        "--benchmark",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="with --peers: score the files on these; the peers are untrained, so they have no scores",
+    )
+    add("--plot", type=Path, metavar="FILE", help="with --peers: draw PSNR against time, as PNG or SVG")
     add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
     add("--runs", type=int, help=f"of each contender (default {RUNS}, on a phone {phone.RUNS})")
     add("--device", choices=["host", "adb"], default="host", help="where (default %(default)s)")
@@ -159,6 +152,10 @@ def _check(args: argparse.Namespace) -> None:
     given = [name for name in ("scale", "size", "scheme", "out") if getattr(args, name) is not None]
     if args.files and given:
         raise UserError(f"An exported file has its own scale, size and scheme: leave --{given[0]} away.")
+    if args.peers and (not args.files or args.together or args.profile):
+        raise UserError("--peers is for exported files, in one table: leave other options away.")
+    if (args.benchmark or args.plot) and not args.peers:
+        raise UserError("--benchmark and --plot belong to --peers: add it.")
     args.runs = RUNS if args.runs is None else args.runs
     if args.together and not args.files:
         raise UserError("--together is for exported files; networks are in one row anyway.")
@@ -169,6 +166,10 @@ def _check(args: argparse.Namespace) -> None:
     cores = os.cpu_count() or 1
     if not 1 <= args.threads <= cores:
         raise UserError(f"--threads {args.threads}: this machine takes 1 to {cores}.")
+
+
+def _peers_settings(args: argparse.Namespace) -> peers.Settings:
+    return peers.Settings(args.files, args.benchmark, args.runs, args.threads, args.json, args.plot)
 
 
 def _phone_settings(args: argparse.Namespace) -> phone.Settings:

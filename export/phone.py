@@ -81,7 +81,7 @@ def _by_runner(
     say(f"copying the runner to {facts['model'] or phone.serial} (17 MB); experimental, see --help")
     phone.shell(f"rm -rf {FOLDER} && mkdir -p {FOLDER}")
     phone.push(bundle.files)
-    phone.run(f"chmod 755 {build.LOADER} {build.NAME}", RUN_PATIENCE)
+    phone.run(f"chmod 755 {build.LOADER} {bundle.name}", RUN_PATIENCE)
     found = [_measure(phone, artifact, " ".join(bundle.start), settings, say) for artifact in artifacts]
     phone.shell(f"rm -rf {FOLDER}")
     return found

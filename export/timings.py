@@ -1,11 +1,16 @@
 """What `export.bench` measured, as a table for people and as JSON."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 
+from edgesr import Upscaler
+from edgesr.cli import Progress
 from edgesr.engines import SUFFIXES
 from export import pte
 from export.contenders import EAGER, EDGE, INT8, PUBLISHED, Entry
@@ -123,6 +128,28 @@ class Result:
             "ops_outside": counted.ops_outside,
             "outside": counted.outside,
         }
+
+
+def race(
+    upscalers: Mapping[str, Upscaler], size: tuple[int, int], runs: int, bar: Progress
+) -> dict[str, Timing]:
+    """Run each on one random LR of `size`, in turns, so that a busy minute is everybody's.
+
+    The first round warms up and is left out.
+    """
+    lr = torch.rand(1, 3, *size)
+    timings = {role: Timing([], []) for role in upscalers}
+    with torch.no_grad():
+        for turn in range(runs + 1):
+            for role, upscale in upscalers.items():
+                wall, cpu = time.perf_counter(), time.process_time()
+                upscale(lr)
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                if turn > 0:
+                    timings[role].wall.append(1000 * wall)
+                    timings[role].cpu.append(1000 * cpu)
+            bar.advance()
+    return timings
 
 
 def print_table(results: list[Result], conditions: str) -> None:

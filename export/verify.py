@@ -26,9 +26,9 @@ from edgesr.provenance import commit, processor, versions
 from export import arm64
 from export.card import card
 from export.compare import compare
-from export.native import toolchain
-from export.pte import census
+from export.native import build, toolchain
 from export.recheck import recheck, report_of, same_file
+from export.target import find_target
 
 DESCRIPTION = """\
 A run, or several files: every form of one checkpoint (float network, fake-quantized graph, each file) on
@@ -37,8 +37,9 @@ the same images. Scores, how far any two are apart, sizes, operators; in Markdow
 One file, without --arm64: it is, to the byte, the one that its report was written about; its facts and
 operators are as the report says, and it runs.
 
-With --arm64, a .pte is also run by a small C++ program, built against the same release of ExecuTorch for
-ARM64, on CPUs that qemu emulates, and compared with what Python's runtime makes of the same tiles here:
+With --arm64, a .pte or a .tflite is also run by a small C++ program, built against the same release of
+ExecuTorch or LiteRT for ARM64, on CPUs that qemu emulates, and compared with what Python's runtime makes
+of the same tiles here:
 """
 DRAWN_IMAGES, TILES = 2, 2
 ARM64_OPTIONS = ("images", "tiles", "cpu", "qemu")
@@ -104,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export.verify",
         description=DESCRIPTION + listing + "What it needs is fetched once and kept in ~/.cache/edgesr "
-        "(or $EDGESR_CACHE): about 160 MB.",
+        "(or $EDGESR_CACHE): about 175 MB.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -145,17 +146,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _on_arm64(artifact: Artifact, args: argparse.Namespace) -> dict[str, Any]:
     """Every CPU's differences from the host, printed and as JSON."""
-    if artifact.path.suffix != ".pte":
-        raise UserError(f"{artifact.path.name}: only a .pte can be run on ARM64 as yet.")
+    build.runner_of(artifact.path)
     images = list(_images(args, artifact.scale))  # a folder that cannot be read is refused first
     qemu = toolchain.emulator(args.qemu)
-    starts = arm64.commands(qemu, args.cpu or arm64.CPUS)
-    arm64.check_emulator(starts)
+    cpus = args.cpu or list(arm64.CPUS)
+    arm64.check_emulator(qemu, artifact.path, cpus)
     count = TILES if args.tiles is None else args.tiles
     tiles = arm64.tiles_of(artifact, [lr for _, lr in images], count)
-    with cli.Progress(len(tiles) * len(starts), "emulating", "tile") as bar:
+    with cli.Progress(len(tiles) * len(cpus), "emulating", "tile") as bar:
+        starts = arm64.commands(qemu, artifact.path, cpus)
         found = arm64.compare(artifact, tiles, starts, bar.advance)
-    bound = arm64.bound_of(artifact.scheme, census(artifact.path))
+    census = find_target(artifact.path).census(artifact.path)
+    bound = arm64.bound_of(artifact.scheme, census)
     for cpu, d in found.items():
         verdict = "differs" if d.failures(bound) else "passed"
         print(

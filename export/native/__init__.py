@@ -1,1 +1,1 @@
-"""One small program that runs a .pte without Python, for this host, ARM64 and phones."""
+"""Small programs that run exported files without Python, for this host, ARM64 and phones."""

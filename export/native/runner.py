@@ -14,14 +14,14 @@ from torch import Tensor
 
 from edgesr import Upscaler
 from edgesr.errors import UserError
-from export.native.build import NAME
+from export.native.build import RUNNERS
 
 
 @contextmanager
 def running(
     command: Sequence[str], model: Path, scale: int, folder: Path | None = None
 ) -> Iterator[Upscaler]:
-    """A process that holds a .pte open, as an upscaler of one tile: LR (1,3,h,w) → SR.
+    """A process that holds a file open, as an upscaler of one tile: LR (1,3,h,w) → SR.
 
     `command` starts the runner, in `folder`; the model is added to it. UserError in the runner's own
     words if it stops, on a tile or at the end.
@@ -112,7 +112,8 @@ def read_bench(text: str, model: str) -> dict[str, Any]:
 def failure(model: str, status: int, log: str) -> UserError:
     """Why a runner stopped: its own line, or the last that was said."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    own = [line.partition(": ")[2] for line in lines if line.startswith(f"{NAME}: ")]
+    names = tuple(f"{runner.name}: " for runner in RUNNERS.values())
+    own = [line.partition(": ")[2] for line in lines if line.startswith(names)]
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     reason = (own or lines[-1:] or ["it said nothing"])[-1]
     return UserError(f"The runner of {model} {how}: {reason}")

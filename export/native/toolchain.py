@@ -1,9 +1,9 @@
-"""What building and running for ARM64 takes: a cross compiler, an emulator, ExecuTorch's C++ SDK.
+"""What building and running for ARM64 takes: a cross compiler, an emulator, the runtimes' libraries.
 
 Tools on the PATH are used if they will do. On Debian the others are fetched with apt from the mirror
 that the machine uses anyway (signatures checked by apt) and unpacked in the cache: nothing is installed
-and nobody has to be root. The SDK is inside ExecuTorch's wheel, which pip fetches as it is configured
-to, held to the checksum below.
+and nobody has to be root. The runtimes are inside their wheels, which pip fetches as it is configured
+to, held to the checksums below.
 """
 
 import platform
@@ -13,7 +13,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
-from importlib.metadata import version
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,9 +24,6 @@ from export.native import cache
 
 LEAST_QEMU = 10
 """qemu 7.2 computes int8 wrongly on the CPU model `max`: up to 0.2 of full scale."""
-WHEELS = {"1.5.1": "8ee02348a3ea80ddf770822911ebf78da616b73afce0fbaaa79f23311c88c66a"}
-"""ExecuTorch version → SHA-256 of its wheel for Linux on aarch64, CPython 3.11. The C++ part is the same
-for every Python."""
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 PACKAGES = {COMPILER: "g++-aarch64-linux-gnu", EMULATOR: "qemu-user"}
 BACKPORTED = {"bookworm": "bookworm-backports"}
@@ -33,25 +32,86 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 """Of every Debian; apt takes nothing from the mirror that it does not vouch for."""
 
 
-def arm64_sdk() -> Path:
-    """The folder with `include` and `lib` of the installed ExecuTorch version, for aarch64."""
-    release = version("executorch")
-    if release not in WHEELS:
+@dataclass(frozen=True)
+class Wheel:
+    """A package of Python's that holds a runtime which C++ can use."""
+
+    package: str
+    checksums: dict[str, str]
+    """Version → SHA-256 of its wheel for Linux on aarch64, CPython 3.11. What is not Python in it is the
+    same for every Python."""
+    platform: str
+    """As that wheel's name says it."""
+    megabytes: int
+    lib: str
+    """The folder of its shared libraries."""
+    begin: str = "lib"
+    """How the names of those begin that are wanted."""
+    include: tuple[str, ...] = ()
+    """Folders of headers."""
+
+
+EXECUTORCH = Wheel(
+    "executorch",
+    {"1.5.1": "8ee02348a3ea80ddf770822911ebf78da616b73afce0fbaaa79f23311c88c66a"},
+    "manylinux_2_28_aarch64",
+    18,
+    "executorch/lib",
+    include=("executorch/include", "executorch/include/executorch/runtime/core/portable_type/c10"),
+)
+LITERT = Wheel(
+    "ai-edge-litert",
+    {"2.3.0": "853fc608f96da87bd5f3458465dfb9abbf18d5ae6b94eceacead407146f175ae"},
+    "manylinux_2_27_aarch64",
+    14,
+    "ai_edge_litert",
+    "libLiteRt.so",
+)
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """What a runner is compiled and linked with."""
+
+    lib: Path
+    include: list[Path]
+
+
+def arm64_sdk(wheel: Wheel) -> Sdk:
+    """The installed version of a runtime for aarch64. UserError if it cannot be had."""
+    release = installed(wheel)
+    if release not in wheel.checksums:
         raise UserError(
-            f"No checksum is known for ExecuTorch {release}'s ARM64 wheel, only for "
-            f"{', '.join(WHEELS)}. Add it to WHEELS in export/native/toolchain.py."
+            f"No checksum is known for the ARM64 wheel of {wheel.package} {release}, only for "
+            f"{', '.join(wheel.checksums)}. Add it in export/native/toolchain.py."
         )
-    return cache.kept(f"executorch-{release}-aarch64", lambda folder: _fetch_wheel(release, folder))
+    name = f"{wheel.package}-{release}-aarch64-wheel"
+    return _sdk(wheel, cache.kept(name, lambda folder: _fetch_wheel(wheel, release, folder)))
 
 
-def host_sdk() -> Path:
-    """The same of the ExecuTorch that Python uses here."""
-    import executorch
+def host_sdk(wheel: Wheel) -> Sdk:
+    """The same of what Python uses here. UserError if it has no libraries that C++ can use."""
+    installed(wheel)
+    package, *_ = wheel.lib.split("/")
+    found = _sdk(wheel, Path(next(iter(import_module(package).__path__))).parent)
+    if not list(found.lib.glob(f"{wheel.begin}*")):
+        raise UserError(f"{found.lib} has no libraries for {platform.system()}: runners need Linux.")
+    return found
 
-    folder = Path(next(iter(executorch.__path__)))
-    if not (folder / "lib" / "libexecutorch.so").exists():
-        raise UserError(f"{folder} has no C++ SDK for {platform.system()}: the runner needs Linux.")
-    return folder
+
+def installed(wheel: Wheel) -> str:
+    """The version that Python uses here. UserError if there is none."""
+    try:
+        return version(wheel.package)
+    except PackageNotFoundError:
+        raise UserError(
+            f"{wheel.package} is not installed, so nothing says which version to run elsewhere: "
+            f"pip install {wheel.package}"
+        ) from None
+
+
+def _sdk(wheel: Wheel, root: Path) -> Sdk:
+    return Sdk(root / wheel.lib, [root / folder for folder in wheel.include])
 
 
 def compiler() -> list[str]:
@@ -99,23 +159,22 @@ def _major(qemu: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _fetch_wheel(release: str, folder: Path) -> None:
-    say(f"fetching ExecuTorch {release} for ARM64 with pip (18 MB)")
+def _fetch_wheel(wheel: Wheel, release: str, folder: Path) -> None:
+    """Put a wheel's libraries and headers into `folder`, where they lie in the wheel."""
+    say(f"fetching {wheel.package} {release} for ARM64 with pip ({wheel.megabytes} MB)")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary", ":all:", "--platform", "manylinux_2_28_aarch64"]
+    command += ["--no-deps", "--only-binary", ":all:", "--platform", wheel.platform]
     command += ["--python-version", "3.11", "--require-hashes"]
     with TemporaryDirectory() as temporary:
         wanted = Path(temporary, "requirements.txt")
-        wanted.write_text(f"executorch=={release} --hash=sha256:{WHEELS[release]}\n")
+        wanted.write_text(f"{wheel.package}=={release} --hash=sha256:{wheel.checksums[release]}\n")
         _run([*command, "--dest", temporary, "--requirement", str(wanted)], "pip could not fetch it")
-        (wheel,) = Path(temporary).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            parts = ("executorch/include/", "executorch/lib/lib")
+        (file,) = Path(temporary).glob("*.whl")
+        with zipfile.ZipFile(file) as archive:
+            parts = (f"{wheel.lib}/{wheel.begin}", *(f"{place}/" for place in wheel.include))
             for name in archive.namelist():
                 if name.startswith(parts):
-                    archive.extract(name, temporary)
-        for part in ("include", "lib"):
-            shutil.move(Path(temporary, "executorch", part), folder / part)
+                    archive.extract(name, folder)
 
 
 def _debian(tool: str) -> Path:

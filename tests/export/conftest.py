@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from edgesr.data.drawn import drawn_images
 from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
-from export import executorch, page, pipeline
+from export import executorch, page, pipeline, tflite
 from export.native import build, toolchain
 from export.native.build import Bundle
 from export.pipeline import Request, export
+from export.target import HasOptions, Target
 from recipes import sensitivity
 
 
@@ -69,24 +71,44 @@ def exported(
     small_networks: dict[str, Callable[[int], torch.nn.Module]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A small int8 .pte with its report beside it, tile 16x20: made once, to be read and not changed."""
-    folder = tmp_path_factory.mktemp("exported")
+    return _export_tiny(executorch, small_networks["lffn-s"], tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture(scope="session")
+def exported_tflite(
+    small_networks: dict[str, Callable[[int], torch.nn.Module]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The same network as a .tflite."""
+    return _export_tiny(tflite, small_networks["lffn-s"], tmp_path_factory.mktemp("exported_tflite"))
+
+
+def _export_tiny(target: Target, build: Callable[[int], torch.nn.Module], folder: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
+        patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=build))
         patch.setattr(pipeline, "peak_rss", lambda path: None)  # takes a process of its own
         checkpoint = checkpoints.load(tiny_qat({}, folder / "qat"))
-        return export(executorch, Request(checkpoint, (16, 20), 4, folder, [], None), say=print)
+        options = target.chosen("w8a8", {}) if isinstance(target, HasOptions) else {}
+        return export(target, Request(checkpoint, (16, 20), 4, folder, [], None, options), say=print)
 
 
 @pytest.fixture(scope="session")
 def host() -> Bundle:
-    """The C++ runner for this machine."""
+    """The C++ runner of .pte files for this machine."""
     return _at_hand(build.host)
+
+
+@pytest.fixture(scope="session")
+def hosts(host: Bundle) -> dict[str, Bundle]:
+    """All C++ runners for this machine, by the suffix of what they run."""
+    tflite = _at_hand(lambda: build.host(build.TFLITE))
+    return {".pte": host, ".tflite": tflite}
 
 
 @pytest.fixture(scope="session")
 def qemu() -> Path:
     """The emulator, with everything fetched and built that running on ARM64 takes."""
-    _at_hand(build.arm64)
+    for runner in build.RUNNERS.values():
+        _at_hand(partial(build.arm64, runner))
     return _at_hand(toolchain.emulator)
 
 

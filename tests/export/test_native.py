@@ -5,11 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from edgesr.engines import open_artifact
 from edgesr.errors import UserError
+from edgesr.quantization import find_scheme, pt2e
+from export import tflite
 from export.native import cache, runner
 from export.native.build import Bundle
 
@@ -18,19 +21,52 @@ HALF = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read(100))"
 GREEDY = "import sys; tile = sys.stdin.buffer.read(49152); sys.stdout.buffer.write(tile * 5)"
 
 
-def test_host_runner_equals_pythons_runtime_to_the_byte(exported: Path, host: Bundle) -> None:
-    artifact, tiles = open_artifact(exported), torch.rand(5, 1, 3, 16, 20)
+KINDS = ["exported", "exported_tflite"]
+
+
+@pytest.fixture(params=KINDS)
+def file(request: pytest.FixtureRequest) -> Path:
+    """An exported file of each kind that has a runner."""
+    return request.getfixturevalue(request.param)
+
+
+def test_host_runner_equals_pythons_runtime_to_the_byte(file: Path, hosts: dict[str, Bundle]) -> None:
+    equal_to_the_byte(file, hosts[file.suffix])
+
+
+@pytest.mark.parametrize(("scheme", "ends"), [("int8", "uint8"), ("fp32", "int8")])
+def test_ends_of_a_tflite_of_every_type(
+    scheme: str, ends: str, hosts: dict[str, Bundle], tmp_path: Path
+) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 12, 3, padding=1), torch.nn.PixelShuffle(2)).eval()
+    lr, path = torch.rand(1, 3, 16, 20), tmp_path / "ends.tflite"
+    program = torch.export.export(network, (lr,))
+    if scheme == "int8":
+        graph = pt2e.prepare(network, find_scheme(scheme), (1, 3, 16, 20))
+        graph(lr)
+        pt2e.freeze(graph, lr)
+        program = torch.export.export(pt2e.convert(graph, fold_weights=tflite.FOLD_WEIGHTS), (lr,))
+    facts = {"model": "ends", "scale": 2, "scheme": scheme, "tile": [16, 20], "overlap": 0}
+    facts |= {"multiple": 1, "checkpoint_sha256": "none", "profile": "xnnpack", "ends": ends}
+    tflite.lower(program, facts, path)
+    equal_to_the_byte(path, hosts[".tflite"])
+
+
+def equal_to_the_byte(file: Path, host: Bundle) -> None:
+    """On SR of many values: an end that is read as another type, or not at all, gives others."""
+    artifact, tiles = open_artifact(file), 1.4 * torch.rand(5, 1, 3, 16, 20) - 0.2
     expected = b"".join(artifact.upscale(lr).numpy().tobytes() for lr in tiles)
     done = subprocess.run(
-        [*host.start, exported], input=tiles.numpy().tobytes(), capture_output=True, check=True
+        [*host.start, file], input=tiles.numpy().tobytes(), capture_output=True, check=True
     )
     assert len(done.stdout) == 5 * 4 * 3 * 32 * 40
+    assert len(set(np.frombuffer(done.stdout, np.float32))) > 50
     assert done.stdout == expected
 
 
-def test_runner_is_an_upscaler(exported: Path, host: Bundle) -> None:
-    artifact, lr = open_artifact(exported), torch.rand(1, 3, 31, 45)
-    with runner.running(host.start, exported, artifact.scale) as upscale:
+def test_runner_is_an_upscaler(file: Path, hosts: dict[str, Bundle]) -> None:
+    artifact, lr = open_artifact(file), torch.rand(1, 3, 31, 45)
+    with runner.running(hosts[file.suffix].start, file, artifact.scale) as upscale:
         assert torch.equal(artifact.tiled(upscale)(lr), artifact.tiled()(lr))
 
 
@@ -43,38 +79,48 @@ def test_runner_is_an_upscaler(exported: Path, host: Bundle) -> None:
             b"\0" * (4 * 3 * 16 * 20 + 7),
             "ended in tile 1, after 7 of 3840",
         ),
-        ("absent", None, b"", "loading .*absent.pte"),
+        ("absent", None, b"", r"loading .*absent\.(pte|tflite)"),
         ("empty", lambda whole: b"", b"", "loading"),
         ("noise", lambda whole: b"\x5a" * 4096, b"", "loading"),
         ("cut", lambda whole: whole[: len(whole) // 2], b"", "loading"),
     ],
 )
 def test_what_stops_it(
-    exported: Path,
-    host: Bundle,
+    file: Path,
+    hosts: dict[str, Bundle],
     tmp_path: Path,
     name: str,
     content: Callable[[bytes], bytes] | None,
     stdin: bytes,
     message: str,
 ) -> None:
-    path = tmp_path / f"{name}.pte"
+    path = tmp_path / f"{name}{file.suffix}"
     if content is not None:
-        path.write_bytes(content(exported.read_bytes()))
-    done = subprocess.run([*host.start, path], input=stdin, capture_output=True, check=False)
-    assert done.returncode == 1
+        path.write_bytes(content(file.read_bytes()))
+    done = subprocess.run(
+        [*hosts[file.suffix].start, path], input=stdin, capture_output=True, check=False
+    )
+    expected = f"ended with status 1: .*{message}"
+    if path.name == "cut.tflite":
+        expected = "was killed by signal 11"  # LiteRT does not look whether a file is whole
     error = runner.failure(path.name, done.returncode, done.stderr.decode())
-    with pytest.raises(UserError, match=rf"{name}.pte ended with status 1: .*{message}"):
+    with pytest.raises(UserError, match=rf"{path.name} {expected}"):
         raise error
 
 
 @pytest.mark.parametrize(
     "words", [[], ["--bench"], ["m.pte", "--runs", "0"], ["m.pte", "--runs"], ["m.pte", "--fast"]]
 )
-def test_wrong_arguments(host: Bundle, words: list[str]) -> None:
-    done = subprocess.run([*host.start, *words], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("pte_runner: ")
+def test_wrong_arguments(hosts: dict[str, Bundle], words: list[str]) -> None:
+    for host in hosts.values():
+        done = subprocess.run([*host.start, *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"{host.name}: ")
+
+
+def test_a_tflite_runs_on_one_thread(exported_tflite: Path, hosts: dict[str, Bundle]) -> None:
+    with pytest.raises(UserError, match="runs on one thread"):
+        runner.bench(hosts[".tflite"].start, exported_tflite, ["--threads", "2"])
 
 
 def test_bench_measures_each_run_and_operator(exported: Path, host: Bundle, tmp_path: Path) -> None:

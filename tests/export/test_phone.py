@@ -20,9 +20,9 @@ def host_as_phone(folder: Path, host: Bundle, monkeypatch: pytest.MonkeyPatch) -
     """The host's runner in place of the ARM64 one: the phone's CPU is this one."""
     bundle = folder.parent / "bundle"
     bundle.mkdir()
-    shutil.copy(host.folder / build.NAME, bundle)
+    shutil.copy(host.folder / host.name, bundle)
     (bundle / build.LOADER).write_text('#!/bin/sh\nshift 2; exec "$@"\n')
-    start = [f"./{build.LOADER}", "--library-path", ".", f"./{build.NAME}"]
+    start = [f"./{build.LOADER}", "--library-path", ".", f"./{host.name}"]
     monkeypatch.setattr(build, "arm64", lambda: Bundle(bundle, start))
     qemu = folder.parent / "qemu"
     qemu.write_text('#!/bin/sh\nshift 2; exec "$@"\n')
