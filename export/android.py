@@ -65,7 +65,9 @@ def card(artifact: Path, runtime: str) -> str:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"The report of {artifact} lacks {error}. Export it anew.") from error
     for name, value in lines.items():
-        if name != "file" and not re.fullmatch(r"[\w.+-]+", str(value)):  # a line break would begin another property
+        if name != "file" and not re.fullmatch(
+            r"[\w.+-]+", str(value)
+        ):  # a line break would begin another property
             raise UserError(f"The report of {artifact} has {name} {value!r:.60}. Export it anew.")
     if passed is not True:
         raise UserError(f"{artifact} did not pass its verification: {'; '.join(failures)}")

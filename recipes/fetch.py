@@ -216,7 +216,9 @@ def _recorded(path: Path) -> dict[str, Any]:
     content = read_json(path)
     kinds = {"size": int, "sha256": str}
     if not isinstance(content, dict) or any(not isinstance(content.get(k), v) for k, v in kinds.items()):
-        raise UserError(f"{path} does not say what was downloaded first. Delete it and type the same again.")
+        raise UserError(
+            f"{path} does not say what was downloaded first. Delete it and type the same again."
+        )
     return {name: content[name] for name in kinds}
 
 
@@ -276,7 +278,9 @@ def _written(source: IO[bytes], path: Path) -> Path:
         while block := source.read(BLOCK):
             target.write(block)
             if target.tell() > LARGEST:
-                raise UserError(f"{path.name} in the archive is larger than {LARGEST >> 20} MiB: no image.")
+                raise UserError(
+                    f"{path.name} in the archive is larger than {LARGEST >> 20} MiB: no image."
+                )
     return path
 
 

@@ -90,7 +90,19 @@ def _blank(draw: st.DrawFn, found: bytearray, place: int) -> None:
     found[place : place + length] = bytes([draw(st.sampled_from([0, 255]))]) * length
 
 
-ACCIDENTS = (_flip, _flip, _overwrite, _number, _number, _number, _cut, _take_out, _splice, _extend, _blank)
+ACCIDENTS = (
+    _flip,
+    _flip,
+    _overwrite,
+    _number,
+    _number,
+    _number,
+    _cut,
+    _take_out,
+    _splice,
+    _extend,
+    _blank,
+)
 
 
 @st.composite

@@ -267,7 +267,7 @@ def _tiff(path: Path, count: int) -> Levels | None:
             page = file.pages.first
             if page.photometric not in (_BLACK_IS_ZERO, _RGB):
                 return None
-            if page.size != count * page.samplesperpixel:  # of a volume, say: Pillow's limit is for images
+            if page.size != count * page.samplesperpixel:  # of a volume: Pillow's limit is for images
                 raise ValueError(f"its {page.size} values are not those of {count} pixels")
             pixels = page.asarray()
             return np.moveaxis(pixels, 0, -1) if page.planarconfig == 2 and pixels.ndim == 3 else pixels

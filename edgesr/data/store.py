@@ -173,7 +173,7 @@ def _read_index(file: BinaryIO, size: int) -> bytes | None:
 
 
 def _intact(pixels: Image8, entries: tuple[Entry, ...]) -> bool:
-    """Whether images lie end to end, each with its sum: what is not would be read as another's pixels."""
+    """Whether images lie end to end, each with its sum; others would be read as another's pixels."""
     end = 0
     for entry in entries:
         numbers = (entry.offset, entry.height, entry.width, entry.crc)

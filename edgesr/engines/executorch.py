@@ -75,7 +75,7 @@ def trace(path: Path, lr: Tensor, runs: int) -> bytes:
 
 
 def _runtime() -> Any:
-    """The runtime's own module: `executorch.runtime` around it imports the exporter, which takes seconds."""
+    """The runtime's own module: `executorch.runtime` around it imports the exporter, for seconds."""
     import torch as _  # noqa: F401  its libraries are what the runtime's need
     from executorch.extension.pybindings import _C
 

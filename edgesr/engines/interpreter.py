@@ -25,8 +25,16 @@ LISTS = {"values"}
 LARGEST = 2**31
 """Values of all that a program computes, which are in memory together: 8 GiB."""
 
-IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a kernel may raise for arguments that come from a file (NotImplementedError is a RuntimeError)."""
+IMPOSSIBLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a kernel may raise for arguments that come from a file (NotImplementedError among them)."""
 
 
 class Interpreter:
@@ -94,7 +102,9 @@ class Interpreter:
                 f"The Core ML program is damaged: its {operation.kind} {operation.name!r} cannot be "
                 f"computed ({error!r})."
             ) from error
-        values |= {declared.name: value for declared, value in zip(operation.outputs, stored, strict=True)}
+        values |= {
+            declared.name: value for declared, value in zip(operation.outputs, stored, strict=True)
+        }
 
 
 def refuse_unknown(program: Program, operations: Mapping[str, Kernel]) -> None:

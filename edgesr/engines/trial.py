@@ -1,7 +1,7 @@
 """Is a file fit to be opened here? A native runtime that a damaged file leads astray ends the process.
 
-ExecuTorch and LiteRT verify a file's tables, and their delegates read more than that. So either the report
-beside a file says, by its SHA-256, that it is the one that was exported and run; or a process of its own
+ExecuTorch and LiteRT verify a file's tables, and their delegates read more than that. So either the
+report beside a file says, by its SHA-256, that it is the one that was exported and run; or a process of its own
 opens it first and runs one tile, where it may crash, hang or run out of memory.
 """
 
@@ -46,7 +46,9 @@ def try_out(path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "edgesr.engines.trial", str(path.absolute())]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=PATIENCE, check=False
+        )
     except subprocess.TimeoutExpired:
         raise _damaged(path, f"did not finish a tile within {PATIENCE:.0f} s") from None
     if done.returncode == 0:

@@ -103,7 +103,10 @@ def tiny_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from export import tflite
 
     layers = torch.nn.Sequential(torch.nn.Conv2d(3, 12, 3, padding=1), torch.nn.PixelShuffle(2)).eval()
-    path, facts = tmp_path_factory.mktemp("tflite") / "a.tflite", OURS | {"profile": "xnnpack", "ends": "int8"}
+    path, facts = (
+        tmp_path_factory.mktemp("tflite") / "a.tflite",
+        OURS | {"profile": "xnnpack", "ends": "int8"},
+    )
     tflite.lower(torch.export.export(layers, (torch.rand(1, 3, 4, 4),)), facts, path)
     return path
 
@@ -143,7 +146,9 @@ def test_a_file_that_hangs(exported: Path, tmp_path: Path, monkeypatch: pytest.M
         trial.try_out(Path(shutil.copyfile(exported, tmp_path / "a.pte")))
 
 
-@pytest.mark.parametrize("facts", [{"scale": 3}, {"tile": [2**40, 2**40]}, {"tile": [1e400, 4]}, {"overlap": -1}])
+@pytest.mark.parametrize(
+    "facts", [{"scale": 3}, {"tile": [2**40, 2**40]}, {"tile": [1e400, 4]}, {"overlap": -1}]
+)
 def test_facts_that_are_none(facts: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         described = engines.describe(Path("a.pte"), OURS | facts, lambda lr: torch.zeros(1, 3, 8, 8))
@@ -191,7 +196,9 @@ def test_a_manifest_that_leads_out_of_its_package(
         open_artifact(copy)
 
 
-def test_a_program_too_large_for_any_memory_is_refused_by_its_shapes(whole: Path, tmp_path: Path) -> None:
+def test_a_program_too_large_for_any_memory_is_refused_by_its_shapes(
+    whole: Path, tmp_path: Path
+) -> None:
     """A pixel shuffle of 4 x 4 pixels that is declared 2**40 high is none; nor does it take memory."""
     import coremltools as ct
     from coremltools.proto import Model_pb2

@@ -137,7 +137,9 @@ def test_facts_signature_and_ends(chain: tuple[ExportedProgram, Path], tmp_path:
     (image,) = open_interpreter((tmp_path / "u.tflite").read_bytes()).get_input_details()
     assert image["dtype"] == np.uint8
     lr = torch.rand(1, 3, 24, 24)
-    assert torch.equal(open_artifact(tmp_path / "u.tflite", trusted=True).upscale(lr), artifact.upscale(lr))
+    assert torch.equal(
+        open_artifact(tmp_path / "u.tflite", trusted=True).upscale(lr), artifact.upscale(lr)
+    )
 
 
 def test_any_size_where_nothing_pins_it(chain: tuple[ExportedProgram, Path], tmp_path: Path) -> None:

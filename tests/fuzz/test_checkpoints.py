@@ -15,7 +15,6 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from edgesr import checkpoint
-from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.files import sha256
 from edgesr.models import MODELS
@@ -180,7 +179,9 @@ def test_where_a_run_stands(run: Run, data: Any) -> None:
 @examples(60)
 @given(state=harmed_json(asdict(State(3, 1.0, 0.5, 30.0))), counted=harmed_json([None]))
 def test_what_a_state_says(run: Run, state: Any, counted: Any) -> None:
-    tensors = to_bytes({"a/b": torch.zeros(1)}, {"state": json.dumps(state), "counted": json.dumps(counted)})
+    tensors = to_bytes(
+        {"a/b": torch.zeros(1)}, {"state": json.dumps(state), "counted": json.dumps(counted)}
+    )
     path = run.folder / "other.safetensors"
     path.write_bytes(tensors)
     with suppress(UserError):
@@ -190,7 +191,9 @@ def test_what_a_state_says(run: Run, state: Any, counted: Any) -> None:
 
 
 @examples(60)
-@given(log=harmed(b"step,loss,lr,images_per_second,validation_psnr\n1,0.5,1e-4,10,\n2,0.4,1e-4,10,30.1\n"))
+@given(
+    log=harmed(b"step,loss,lr,images_per_second,validation_psnr\n1,0.5,1e-4,10,\n2,0.4,1e-4,10,30.1\n")
+)
 def test_the_log_and_the_starts(run: Run, log: bytes) -> None:
     run.log_file.write_bytes(log)
     run.cut_log(2)

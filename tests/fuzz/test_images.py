@@ -130,6 +130,8 @@ def test_whole_images_are_read(tmp_path: Path, name: str) -> None:
 def test_a_volume_is_not_decoded_as_an_image(tmp_path: Path) -> None:
     """16-bit pixels in planes of a depth that Pillow does not see: of 2**40 layers, say."""
     path = tmp_path / "volume.tif"
-    tifffile.imwrite(path, np.zeros((4, 16, 16, 3), np.uint16), photometric="rgb", volumetric=True, tile=(4, 16, 16))
+    tifffile.imwrite(
+        path, np.zeros((4, 16, 16, 3), np.uint16), photometric="rgb", volumetric=True, tile=(4, 16, 16)
+    )
     with pytest.raises(UserError, match="not those of 256 pixels"):
         read_picture(path)

@@ -25,7 +25,9 @@ from recipes import fetch
 from recipes.fetch import Archive
 from tests.mutations import examples, harmed, harmed_json
 
-IMAGES = [np.random.default_rng(k).integers(0, 256, (4 + k, 6, 1 + 2 * k)).astype(np.uint8) for k in range(2)]
+IMAGES = [
+    np.random.default_rng(k).integers(0, 256, (4 + k, 6, 1 + 2 * k)).astype(np.uint8) for k in range(2)
+]
 MADE_OF = [["a.png", 1, 2]]
 
 
