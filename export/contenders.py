@@ -18,6 +18,7 @@ from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import to_tensor
 from edgesr.engines import INTERPRETED, SUFFIXES, Artifact, file_name, open_artifact
 from edgesr.engines.executorch import open_file
+from edgesr.engines.trial import try_out
 from edgesr.errors import UserError
 from edgesr.files import replacing
 from edgesr.models import MODELS, create_model

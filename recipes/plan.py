@@ -110,10 +110,8 @@ def plan_of(run: Run) -> Plan:
         for name, kind in KINDS.items():
             if not isinstance(content[name], kind):
                 raise TypeError(f"{name} is {content[name]!r:.60}")
-        names = [
-            *content["data"],
-            *(content["init"][name] for name in ("file", "sha256") if content["init"]),
-        ]
+        start = content["init"] or {"file": "", "sha256": ""}
+        names = [*content["data"], start["file"], start["sha256"]]
         if not all(isinstance(name, str) and "\0" not in name for name in names):
             raise TypeError("a path is no text")
         content["settings"] = Settings(**content["settings"])

@@ -1,7 +1,7 @@
 """What happens to files on disks, in transit and in bad hands: one helper for all fuzz tests.
 
-`harmed(content)` is a strategy of bytes, `harmed_json(content)` one of JSON. `EDGESR_FUZZ_EXAMPLES=10000`
-tries so many of each; without it a test tries what it says, the same ones every time.
+`harmed(content)` is a strategy of bytes, `harmed_json(content)` one of JSON.
+`EDGESR_FUZZ_EXAMPLES=10000` tries so many of each; without it a test tries what it says, the same ones every time.
 """
 
 import copy

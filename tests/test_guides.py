@@ -1,4 +1,4 @@
-"""The guides in docs, typed line by line: with smaller networks, tiles and fewer steps, nothing left out."""
+"""The guides in docs, typed line by line, with smaller networks and tiles and fewer steps."""
 
 import json
 import os

@@ -1,8 +1,8 @@
 """Is a file fit to be opened here? A native runtime that a damaged file leads astray ends the process.
 
 ExecuTorch and LiteRT verify a file's tables, and their delegates read more than that. So either the
-report beside a file says, by its SHA-256, that it is the one that was exported and run; or a process of its own
-opens it first and runs one tile, where it may crash, hang or run out of memory.
+report beside a file says, by its SHA-256, that it is the one that was exported and run; or a process of
+its own opens it first and runs one tile, where it may crash, hang or run out of memory.
 """
 
 import os

@@ -27,9 +27,10 @@ DEEP = LEVELS.astype(np.uint16) * 257
 HEAD = 120
 
 
-def saved(levels: np.ndarray, form: str, **options: object) -> bytes:
+def saved(levels: np.ndarray | Image.Image, form: str, **options: object) -> bytes:
     held = io.BytesIO()
-    Image.fromarray(levels).save(held, form, **options)
+    image = levels if isinstance(levels, Image.Image) else Image.fromarray(levels)
+    image.save(held, form, **options)
     return held.getvalue()
 
 
@@ -55,9 +56,7 @@ def exif() -> bytes:
 PLAIN = LEVELS[:, :, :3].copy()
 FILES: dict[str, bytes] = {
     "rgba.png": saved(LEVELS, "PNG", icc_profile=b"profile", exif=exif()),
-    "palette.png": (lambda image: (image.save(held := io.BytesIO(), "PNG", transparency=3), held.getvalue())[1])(
-        Image.fromarray(PLAIN).quantize(16)
-    ),
+    "palette.png": saved(Image.fromarray(PLAIN).quantize(16), "PNG", transparency=3),
     "deep.png": png_encode(DEEP[:, :, :3].copy()),
     "grey16.png": saved(DEEP[:, :, 0], "PNG"),
     "clip.png": clip("PNG"),
