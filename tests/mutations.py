@@ -1,7 +1,8 @@
 """What happens to files on disks, in transit and in bad hands: one helper for all fuzz tests.
 
 `harmed(content)` is a strategy of bytes, `harmed_json(content)` one of JSON.
-`EDGESR_FUZZ_EXAMPLES=10000` tries so many of each; without it a test tries what it says, the same ones every time.
+`EDGESR_FUZZ_EXAMPLES=10000` tries so many of each; without it a test tries what it says, the same ones
+every time.
 """
 
 import copy
@@ -32,7 +33,12 @@ def examples(count: int) -> settings:
         deadline=None,
         derandomize=not LONG,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[
+            HealthCheck.data_too_large,
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.large_base_example,
+            HealthCheck.too_slow,
+        ],
     )
 
 

@@ -8,9 +8,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -45,6 +46,12 @@ def _added(words: list[str]) -> list[str]:
     return [*added, "--holdout", "1"] if "--data" in words else added
 
 
+def python_of(page: str) -> list[str]:
+    """The pieces of Python in a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+
+
 def typed(words: list[str]) -> None:
     words = [word.replace("64x64", "16x16") for word in words]
     with pytest.MonkeyPatch.context() as patch:
@@ -62,10 +69,12 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="module")
 def place(
     patch: pytest.MonkeyPatch,
-    small_networks: dict[str, Callable[[int], object]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A folder with photographs, and everything that "train on my photos" makes of them."""
+    """A folder with photographs, and everything that "train on my photos" makes of them.
+
+    The network is the little one of another page, lowered in a second, under the name of LFFN-S.
+    """
     place = tmp_path_factory.mktemp("guide")
     (place / "photos").mkdir()
     for index, image in enumerate(drawn_images(4, 96)):
@@ -73,7 +82,9 @@ def place(
     for name in ("holiday.jpg", "other.jpg", "photo.png"):
         Image.fromarray(drawn_images(1, 64, seed=3)[0]).save(place / name)
     patch.chdir(place)
-    patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
+    names: dict[str, Any] = {}
+    exec(python_of("add_a_network.md")[0], names)
+    patch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=names["Little"]))
     patch.setattr(pipeline, "peak_rss", lambda path: None)  # takes a process of its own
     commands = lines("train_on_photos.md")
     assert [words[0] for words in commands].count("recipes.train") == 2
@@ -151,8 +162,7 @@ def test_add_a_network(tmp_path: Path) -> None:
     """To a copy of the project: the page's file and its line, and nothing else is changed."""
     for package in ("edgesr", "recipes", "export"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    page = (ROOT / "docs/add_a_network.md").read_text(encoding="utf-8")
-    file, line = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    file, line = python_of("add_a_network.md")
     (tmp_path / "edgesr/models/little.py").write_text(file)
     table = tmp_path / "edgesr/models/__init__.py"
     text = table.read_text()

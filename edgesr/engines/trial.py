@@ -11,9 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
-from edgesr import cli
 from edgesr.errors import UserError
 from edgesr.files import read_json, sha256
 
@@ -44,7 +41,7 @@ def try_out(path: Path) -> None:
     """Open a file in a process of its own and run one tile. UserError if that fails in any way."""
     places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
     environment = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "edgesr.engines.trial", str(path.absolute())]
+    command = [sys.executable, "-P", "-m", "edgesr.engines", str(path.absolute())]
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, timeout=PATIENCE, check=False
@@ -60,33 +57,7 @@ def try_out(path: Path) -> None:
     raise _damaged(path, f"ended with status {done.returncode} and said: {last}")
 
 
-def main() -> None:
-    """What the other process does."""
-    from edgesr.engines import open_artifact
-
-    _limit_memory()
-    artifact = open_artifact(Path(sys.argv[1]), trusted=True)
-    artifact.upscale(torch.full((1, 3, *artifact.tile), 0.5))
-
-
 def _damaged(path: Path, how: str) -> UserError:
     return UserError(
         f"{path} is damaged or not a file of ours: a process that tried it out {how}. Export it anew."
     )
-
-
-def _limit_memory() -> None:
-    """To what the machine has: a file may ask for any amount. Windows knows no such limit."""
-    try:
-        import resource
-    except ImportError:
-        return
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    soft = there if hard == resource.RLIM_INFINITY else min(there, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    cli.run(main)

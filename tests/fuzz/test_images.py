@@ -57,7 +57,7 @@ PLAIN = LEVELS[:, :, :3].copy()
 FILES: dict[str, bytes] = {
     "rgba.png": saved(LEVELS, "PNG", icc_profile=b"profile", exif=exif()),
     "palette.png": saved(Image.fromarray(PLAIN).quantize(16), "PNG", transparency=3),
-    "deep.png": png_encode(DEEP[:, :, :3].copy()),
+    "deep.png": bytes(png_encode(DEEP[:, :, :3].copy())),
     "grey16.png": saved(DEEP[:, :, 0], "PNG"),
     "clip.png": clip("PNG"),
     "clip.gif": clip("GIF"),
