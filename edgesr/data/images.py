@@ -150,7 +150,10 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 def decode(image: Image.Image) -> Picture:
     """Any mode of Pillow → grey or RGB, with alpha where the image has any, upright."""
-    image.load()
+    try:
+        image.load()
+    except AssertionError as error:  # a GIF's frame that lies outside of its image
+        raise ValueError("a part of it is not where it may be") from error
     turn = image.getexif().get(_ORIENTATION, 1)  # after `load`, which turns a TIFF by itself
     if image.mode in _DEEP_MODES:
         return Picture(_upright(_deep_grey(image), turn))

@@ -126,6 +126,18 @@ def test_whole_images_are_read(tmp_path: Path, name: str) -> None:
         read(tmp_path / name)
 
 
+def test_what_pillow_asserts_is_the_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a GIF whose second frame was moved, as a long run of fuzzing found."""
+
+    def load(self: object) -> None:
+        raise AssertionError
+
+    (tmp_path / "a.gif").write_bytes(FILES["clip.gif"])
+    monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.load", load)
+    with pytest.raises(UserError, match="not where it may be"):
+        list(read_frames(tmp_path / "a.gif"))
+
+
 def test_a_volume_is_not_decoded_as_an_image(tmp_path: Path) -> None:
     """16-bit pixels in planes of a depth that Pillow does not see: of 2**40 layers, say."""
     path = tmp_path / "volume.tif"
