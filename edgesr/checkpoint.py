@@ -16,7 +16,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from edgesr.errors import UserError
-from edgesr.files import replacing, sha256, write_text
+from edgesr.files import read_json, replacing, sha256, write_text
 from edgesr.models import create_model
 
 FORMAT = 1
@@ -115,10 +115,7 @@ def load(path: Path) -> Checkpoint:
 
 def read_facts(path: Path) -> dict[str, Any]:
     """The facts file, checked field by field: it may have been edited or cut by anyone."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not JSON ({error}).") from error
+    content = read_json(path)
     types = {
         "format": int,
         "model": str,
@@ -128,7 +125,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         "sha256": str,
     }
     for name, kind in types.items():
-        if not isinstance(content, dict) or not isinstance(content.get(name), kind):
+        if not isinstance(content, dict) or name not in content or not isinstance(content[name], kind):
             raise UserError(
                 f"{path} is not a checkpoint's facts: {name!r} is missing or of the wrong type."
             )

@@ -3,12 +3,16 @@
 import errno
 import glob
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
+
+from edgesr.errors import UserError
 
 
 @contextmanager
@@ -93,15 +97,26 @@ def locked(path: Path) -> Iterator[None]:
     The lock is a file beside `path`. It falls with the process that holds it, however that ends. Where
     the system has no such locks (Windows) nobody waits.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = hold(path, wait=True)
+    assert file is not None
+    with file:
+        yield
+
+
+def hold(path: Path, *, wait: bool = False) -> IO[str] | None:
+    """The same lock for as long as the file returned is open; None if another has it and none waits."""
+    file = path.with_name(f".{path.name}.lock").open("a")
     try:
         import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except ImportError:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        pass
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def remove_leftovers(path: Path) -> None:
@@ -114,6 +129,26 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as a whole."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. UserError where it is missing, unreadable or no JSON."""
+    try:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Check the path.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}).") from error
+
+
+def parse_json(text: str) -> Any:
+    """What a text holds. ValueError for no JSON, and for one nested deeper than Python's stack."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def sha256(path: Path) -> str:

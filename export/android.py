@@ -1,7 +1,6 @@
 """Put verified .pte files into the Android app: `python -m export.android --artifact FILE.pte`."""
 
 import argparse
-import json
 import re
 import shutil
 import tomllib
@@ -10,7 +9,7 @@ from typing import Any
 
 from edgesr import cli
 from edgesr.errors import UserError
-from edgesr.files import replacing, sha256, write_text
+from edgesr.files import read_json, replacing, sha256, write_text
 
 DEMO = Path(__file__).resolve().parents[1] / "android_demo"
 ASSETS = Path("app", "src", "main", "assets", "models")
@@ -49,8 +48,8 @@ def card(artifact: Path, runtime: str) -> str:
     report = _report(artifact)
     try:
         facts, digest = report["facts"], report["artifact"]["sha256"]
-        passed, failures = report["verdict"]["passed"], report["verdict"]["failures"]
-        exporter = facts["versions"]["executorch"]
+        passed, failures = report["verdict"]["passed"], map(str, report["verdict"]["failures"])
+        exporter = str(facts["versions"]["executorch"])
         height, width = facts["tile"]
         lines = {
             "file": artifact.name,
@@ -65,6 +64,11 @@ def card(artifact: Path, runtime: str) -> str:
         }
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"The report of {artifact} lacks {error}. Export it anew.") from error
+    for name, value in lines.items():
+        if name != "file" and not re.fullmatch(
+            r"[\w.+-]+", str(value)
+        ):  # a line break would begin another property
+            raise UserError(f"The report of {artifact} has {name} {value!r:.60}. Export it anew.")
     if passed is not True:
         raise UserError(f"{artifact} did not pass its verification: {'; '.join(failures)}")
     if sha256(artifact) != digest:
@@ -93,10 +97,7 @@ def _report(artifact: Path) -> dict[str, Any]:
         raise UserError(
             f"{artifact} has no report ({path.name} beside it): only verified files go into the app."
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}). Export the file anew.") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} is no report. Export the file anew.")
     return content
@@ -104,7 +105,7 @@ def _report(artifact: Path) -> dict[str, Any]:
 
 def _release(version: str) -> tuple[int, ...]:
     """1.5.1a0+cpu as (1, 5, 1)."""
-    found = re.match(r"\d+(?:\.\d+)*", version)
+    found = re.match(r"\d{1,9}(?:\.\d{1,9})*", version)
     if found is None:
         raise UserError(f"{version!r} is no version of ExecuTorch.")
     return tuple(map(int, found[0].split(".")))

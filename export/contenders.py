@@ -18,6 +18,7 @@ from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import to_tensor
 from edgesr.engines import INTERPRETED, SUFFIXES, Artifact, file_name, open_artifact
 from edgesr.engines.executorch import open_file
+from edgesr.engines.trial import try_out
 from edgesr.errors import UserError
 from edgesr.files import replacing
 from edgesr.models import MODELS, create_model
@@ -46,8 +47,11 @@ class Entry:
     """By role. The last is the one whose gain over all others is asked for."""
 
     def open(self) -> dict[str, Upscaler]:
-        """What to time, by role: the published network in eager PyTorch, then the files."""
-        opened = {role: open_artifact(path).upscale for role, path in self.files.items()}
+        """What to time, by role: the published network in eager PyTorch, then the files.
+
+        They were made or tried out before.
+        """
+        opened = {role: open_artifact(path, trusted=True).upscale for role, path in self.files.items()}
         return {EAGER: fresh(self.model, self.scale), **opened}
 
 
@@ -147,7 +151,10 @@ def _facts(model: str, scale: int, size: tuple[int, int], role: str) -> dict[str
 
 def _facts_in(path: Path) -> dict[str, Any] | None:
     """What a file says of itself; None if there is none or it cannot be read."""
+    if not path.exists():
+        return None
     try:
-        return open_file(path)[0] if path.exists() else None
+        try_out(path)
+        return open_file(path)[0]
     except UserError:
         return None

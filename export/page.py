@@ -14,12 +14,13 @@ from typing import Any
 from edgesr import cli
 from edgesr.data.benchmarks import load_benchmark
 from edgesr.engines import SUFFIXES
+from edgesr.engines.trial import same_as_reported
 from edgesr.errors import UserError
 from edgesr.files import write_text
 from edgesr.provenance import commit
 from export.compare import gathered, run
 from export.matrix import Form, Matrix
-from export.recheck import report_of, same_file
+from export.recheck import report_of
 from export.target import find_target
 from export.web import figures
 from export.web.document import (
@@ -115,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 def _report(file: Path) -> dict[str, Any]:
     """The report of a file. UserError unless it speaks of exactly this file."""
     report = report_of(file)
-    same_file(file, report)
+    same_as_reported(file)
     return report
 
 

@@ -21,7 +21,7 @@ from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import to_tensor
 from edgesr.engines import Artifact, open_artifact
 from edgesr.errors import UserError
-from edgesr.files import sha256, write_text
+from edgesr.files import read_json, sha256, write_text
 from edgesr.provenance import commit, versions
 from export import arm64, phone_app, profile
 from export.adb import FOLDER, Phone, connect
@@ -194,15 +194,12 @@ def _profile(phone: Phone, artifact: Artifact, start: str, runs: int) -> list[di
 def _saved(path: Path) -> dict[str, Any]:
     """A file that --json wrote on another device. UserError if it is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        _ = (
-            content["device"]["model"],
-            content["mode"],
-            [row["times"]["median_ms"] for row in content["networks"]],
-        )
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Check the path.") from None
-    except (KeyError, TypeError, ValueError) as error:
+        content = read_json(path)
+        rows = content["networks"]
+        _ = _head(content), [_cell(rows, file) for file in dict.fromkeys(row["file"] for row in rows)]
+    except UserError:
+        raise
+    except (LookupError, OverflowError, TypeError, ValueError) as error:
         raise UserError(f"{path} was not written by --device adb --json ({error!r}).") from error
     return content
 

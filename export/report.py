@@ -92,8 +92,8 @@ class Budget:
 # Two correct sets of integer kernels differ by rounding ties, which a deep network spreads: to 43 to 56
 # dB, one level on average and now and then many on one value, without any loss of PSNR to HR. So the
 # first two figures only tell these from wrong kernels: at most 29 dB, 77 levels and more (DECISIONS.md).
-# Float weights are there on purpose: LFFN-S has 125,000 bytes, LFFN-NS 258,000 (the layers of its fusion);
-# all of the smallest network are 740,000.
+# Float weights are there on purpose: LFFN-S has 125,000 bytes, LFFN-NS 258,000 (of its fusion); all of
+# the smallest network are 740,000.
 BUDGETS = {
     "w8a8": Budget(42.0, 40, 0.05, 1, 0, 300_000),
     "int8": Budget(42.0, 40, 0.05, 1, 0, 16_384),

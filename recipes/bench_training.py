@@ -37,7 +37,7 @@ from edgesr.models import create_model, find_trainable
 from edgesr.provenance import commit, processor, versions
 from recipes.fit import use_device
 from recipes.images import keep_near, random_patches
-from recipes.papers import RECIPES, work_of
+from recipes.papers import recipe_of, work_of
 from recipes.settings import Settings
 from recipes.step import Step
 
@@ -81,7 +81,7 @@ def main() -> None:
     threads = args.threads or torch.get_num_threads()
     device = use_device(args.device, threads)
     settings = (
-        RECIPES[args.model]
+        recipe_of(args.model)
         .settings(args.scale)
         .changed(
             batch=args.batch,

@@ -15,7 +15,6 @@ from edgesr.models import DEFAULT_SCALE, MODELS, SCALES, chosen_scale
 from edgesr.models.ablations import ABLATIONS, READING, Ablation
 from edgesr.models.complexity import (
     NOT_MET,
-    RULES,
     Complexity,
     Counts,
     Figure,
@@ -24,6 +23,7 @@ from edgesr.models.complexity import (
     family,
     lr_size,
     on_meta,
+    rule_of,
 )
 from recipes.plot import tradeoff
 
@@ -193,7 +193,7 @@ def params(counts: Counts) -> tuple[str, str]:
 def macs(counts: Counts, model: str) -> tuple[str, str, str, str]:
     """G multiply-adds: true, by the paper's rule if it is known, printed, and by how much we differ."""
     figure = counts.macs_paper
-    by_rule = "-" if RULES[family(model)].products is None else f"{figure.count / 1e9:.3f}"
+    by_rule = "-" if rule_of(family(model)).products is None else f"{figure.count / 1e9:.3f}"
     printed = "-" if figure.printed is None else f"{figure.printed / 1e9:.1f}"
     return f"{counts.macs / 1e9:.3f}", by_rule, printed, verdict(figure, 10**9, 1)
 

@@ -6,28 +6,36 @@ pictures of Flickr2K belong to their photographers.
 """
 
 import argparse
+import errno
 import http.client
 import json
+import lzma
 import shutil
+import struct
 import tarfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from edgesr import cli
 from edgesr.data.images import FORMATS
 from edgesr.data.store import FULL
 from edgesr.errors import UserError, unknown
-from edgesr.files import sha256, write_text
+from edgesr.files import read_json, sha256, write_text
 
 BLOCK = 1 << 20
 TRIES = 5
 BROKEN_OFF = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
+# what zipfile and tarfile raise for damaged archives, depending on where
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+BROKEN += (RuntimeError, ValueError, LookupError, TypeError, struct.error)
+LARGEST = 2**28  # bytes of an image once it is unpacked
 SECONDS = 60.0  # without a byte from the server
 
 
@@ -189,7 +197,7 @@ def check(archive: Archive, file: Path) -> None:
     found = {"size": size, "sha256": sha256(file)}
     expected = {"size": archive.size, "sha256": archive.sha256}
     if archive.sha256 is None:
-        expected = json.loads(record.read_text(encoding="utf-8")) if record.exists() else found
+        expected = _recorded(record) if record.exists() else found
         print(f"{archive.url}: its makers publish no checksum; this file has {found['sha256']}.")
         write_text(record, json.dumps(expected) + "\n")
     if found != expected:
@@ -201,6 +209,17 @@ def check(archive: Archive, file: Path) -> None:
             f"{str(expected['sha256'])[:12]}…. It is kept as {bad}; type the same again to download it "
             "anew."
         )
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of the first download. UserError where somebody changed the file."""
+    content = read_json(path)
+    kinds = {"size": int, "sha256": str}
+    if not isinstance(content, dict) or any(not isinstance(content.get(k), v) for k, v in kinds.items()):
+        raise UserError(
+            f"{path} does not say what was downloaded first. Delete it and type the same again."
+        )
+    return {name: content[name] for name in kinds}
 
 
 def unpack(archive: Archive, file: Path, out: Path) -> None:
@@ -220,7 +239,9 @@ def unpack(archive: Archive, file: Path, out: Path) -> None:
             raise UserError(f"{file} holds {count} images of {archive.folder}, not {archive.images}.")
         goal.parent.mkdir(parents=True, exist_ok=True)
         unpacked.replace(goal)
-    except (zipfile.BadZipFile, tarfile.TarError) as error:
+    except BROKEN as error:
+        if isinstance(error, UserError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
+            raise  # the disk, not the archive, which can make zipfile look before a file's beginning
         raise UserError(
             f"{file} cannot be unpacked: {error}. Delete it and type the same again."
         ) from error
@@ -247,12 +268,19 @@ def _members(archive: Archive, file: Path, folder: Path) -> Iterator[Path]:
 def _wanted(name: str, archive: Archive) -> bool:
     path = PurePosixPath(name)
     inside = path.parent.name == PurePosixPath(archive.folder).name
-    return inside and path.suffix.lower() in FORMATS and not path.name.startswith(".")
+    plain = not path.name.startswith(".") and "\\" not in path.name  # which parts names on Windows
+    return inside and plain and path.suffix.lower() in FORMATS
 
 
 def _written(source: IO[bytes], path: Path) -> Path:
+    """UserError for a file that grows beyond any image."""
     with path.open("wb") as target:
-        shutil.copyfileobj(source, target, BLOCK)
+        while block := source.read(BLOCK):
+            target.write(block)
+            if target.tell() > LARGEST:
+                raise UserError(
+                    f"{path.name} in the archive is larger than {LARGEST >> 20} MiB: no image."
+                )
     return path
 
 

@@ -41,8 +41,8 @@ def use_device(name: str, threads: int) -> torch.device:
         raise UserError(f"Unknown device {name!r}. Known: auto, cpu, cuda.")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch sees no CUDA device here. Use --device cpu.")
-    if threads < 1:
-        raise UserError(f"threads is {threads}; it must be 1 or more.")
+    if not 1 <= threads <= 1024:
+        raise UserError(f"threads is {threads}; it must be from 1 to 1024.")
     torch.set_num_threads(threads)  # how a sum is split among threads decides its last bits
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only so
     torch.use_deterministic_algorithms(True, warn_only=True)

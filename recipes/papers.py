@@ -147,10 +147,31 @@ RECIPES: dict[str, Recipe] = {
     "mlrn": MLRN,
 }
 
+PLAIN = Recipe(
+    source="no paper: settings that suit small networks",
+    stages=(Stage("plain", "DIR", Settings(300_000, 16, 32, 4e-4, 1e-6, "cosine")),),
+    first_weights="PyTorch's",
+    cost="unknown",
+    silent="everything",
+)
+"""For a network of `MODELS` that has no row above."""
+
 FINE = Settings(200, 8, 24, 5e-6, 5e-8, "cosine", clip=5.0)
 
 QAT: dict[str, Settings] = dict.fromkeys(RECIPES, FINE)
 """Fine-tuning: calibration alone loses little, and large steps on few images lose more than they win."""
+
+
+def recipe_of(model: str) -> Recipe:
+    """How a network is trained."""
+    return RECIPES.get(model, PLAIN)
+
+
+def fine_tuning(model: str, *, drawn: bool) -> Settings:
+    """How a network is trained quantization-aware, on photographs or on drawn images."""
+    settings = QAT.get(model, FINE)
+    return settings.changed(**DRAWN_QAT) if drawn else settings
+
 
 DRAWN_QAT = {"steps": 150, "batch": 4, "patch": 16}
 """Over QAT, for a run without --data: a few minutes on two cores, to see it work."""
@@ -174,7 +195,7 @@ def main() -> None:
 
 def described(model: str, scale: int) -> str:
     """A recipe in words, stage by stage."""
-    recipe = RECIPES[model]
+    recipe = recipe_of(model)
     lines = [
         opening(model, scale),
         f"  first weights  {recipe.first_weights}",
@@ -195,7 +216,7 @@ def described(model: str, scale: int) -> str:
 
 def opening(model: str, scale: int) -> str:
     """What the whole recipe costs and what the paper reached by it."""
-    recipe = RECIPES[model]
+    recipe = recipe_of(model)
     work = sum(work_of(model, at, recipe.settings(at, s.name)) for s, at in recipe.chain(scale))
     return (
         f"{model} x{scale}, as in {recipe.source}\n"
@@ -213,6 +234,8 @@ def work_of(model: str, scale: int, settings: Settings) -> float:
 
 def reached(model: str, scale: int) -> str:
     """The paper's own scores: PSNR in dB on Y."""
+    if model not in OWN_ROWS:
+        return "unknown: no paper printed it"
     paper = OWN_ROWS[model][0]
     sets = dict.fromkeys(row.dataset for row in rows() if row.paper == paper)
     scores = {name: printed_score(model, scale, name) for name in sets}

@@ -47,6 +47,11 @@ class Plan:
         return f"{self.model}_x{self.scale}" + (f"_{self.scheme}" if self.scheme else "")
 
 
+KINDS = {"recipe": str, "model": str, "scale": int, "scheme": str | None, "data": list, "holdout": int}
+KINDS |= {"init": dict | None, "device": str, "threads": int, "settings": dict}
+"""What a plan is made of, read from a file that anybody may have edited."""
+
+
 def options(recipe: str, description: str | None, *, init: str, steps: str) -> argparse.ArgumentParser:
     """The options that both recipes share; None where one is not given."""
     parser = argparse.ArgumentParser(prog=f"python -m recipes.{recipe}", description=description)
@@ -101,11 +106,19 @@ def resumed(args: argparse.Namespace, recipe: str) -> Run | None:
 def plan_of(run: Run) -> Plan:
     """The plan that a run began with; UserError if its file was changed."""
     try:
-        names = Plan.__dataclass_fields__
-        content: dict[str, Any] = {name: run.config[name] for name in names}
+        content: dict[str, Any] = {name: run.config[name] for name in Plan.__dataclass_fields__}
+        for name, kind in KINDS.items():
+            if not isinstance(content[name], kind):
+                raise TypeError(f"{name} is {content[name]!r:.60}")
+        start = content["init"] or {"file": "", "sha256": ""}
+        names = [*content["data"], start["file"], start["sha256"]]
+        if not all(isinstance(name, str) and "\0" not in name for name in names):
+            raise TypeError("a path is no text")
         content["settings"] = Settings(**content["settings"])
         return Plan(**content)
-    except (KeyError, TypeError) as error:
+    except UserError as error:
+        raise UserError(f"{run.folder / 'config.json'} cannot be gone on with: {error}") from error
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(
             f"{run.folder / 'config.json'} is damaged ({error}). Start a new run."
         ) from error

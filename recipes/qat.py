@@ -20,7 +20,7 @@ from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.tiling import upscale_tiled
 from recipes.fit import Batches, fit, use_device
 from recipes.images import held_out_psnr, keep_near, load_images, random_patches
-from recipes.papers import DRAWN_QAT, QAT
+from recipes.papers import DRAWN_QAT, fine_tuning
 from recipes.plan import Plan, announce, open_run, options, origin, plan_of, planned, resumed
 
 CALIBRATION_BATCHES = 64
@@ -111,7 +111,7 @@ def planned_qat(args: argparse.Namespace) -> Plan:
             f"python -m recipes.train --model {args.model} --scale {scale} --data DIR, "
             "then name them with --init."
         )
-    settings = QAT[args.model] if args.data else QAT[args.model].changed(**DRAWN_QAT)
+    settings = fine_tuning(args.model, drawn=not args.data)
     return planned(args, "qat", settings, init, scheme)
 
 

@@ -7,17 +7,19 @@ curves.png          the log as a picture, where matplotlib is installed
 tensorboard/        the log for TensorBoard, where that is installed
 state.safetensors   network, averaged network if any, and optimizer after the last saved step
 checkpoint.*        the result, once training is done
+.run.lock           taken by the process that writes into the folder
 """
 
 import csv
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,7 +28,7 @@ from torch import Tensor, nn
 
 from edgesr.checkpoint import load_strict
 from edgesr.errors import UserError
-from edgesr.files import replacing, write_text
+from edgesr.files import hold, parse_json, read_json, replacing, write_text
 from edgesr.provenance import commit, processor, versions
 from recipes.processes import from_main
 
@@ -73,7 +75,7 @@ class Run:
 
     def origin(self) -> dict[str, Any]:
         """The facts of the first start and, where there were more, of the others."""
-        first, *others = json.loads((self.folder / "origin.json").read_text(encoding="utf-8"))
+        first, *others = _read_json(self.folder / "origin.json", list)
         return first | ({"resumed": others} if others else {})
 
     def log(self, *row: float | None) -> None:
@@ -85,8 +87,13 @@ class Run:
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, and one that a crash left half-written."""
-        lines = self.log_file.read_text(encoding="utf-8").splitlines(True) if step else []
-        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
+        there = step and self.log_file.exists()
+        text = self.log_file.read_text(encoding="utf-8", errors="replace") if there else ""
+        kept = [
+            line
+            for line in text.splitlines(True)[1:]
+            if (found := re.match(r"(\d{1,18}),.*\n$", line)) and int(found[1]) <= step
+        ]
         write_text(self.log_file, ",".join(LOG_COLUMNS) + "\n" + "".join(kept))
 
     def save_state(
@@ -131,48 +138,48 @@ class Run:
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
-            parts[part][rest] = tensor
+            parts.setdefault(part, {})[rest] = tensor
         load_strict(network, parts["network"], f"the network of {self.folder}")
         if average is not None:
             load_strict(average, parts["average"], f"the averaged network of {self.folder}")
-        slots: dict[int, dict[str, Tensor]] = {}
-        parameters = [one for group in optimizer.param_groups for one in group["params"]]
-        for name, tensor in parts["optimizer"].items():
-            index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameters[int(index)])
-        groups = optimizer.state_dict()["param_groups"]
-        for group, steps in zip(groups, counted, strict=True):
-            group |= {} if steps is None else {"step": steps}
-        optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        try:
+            _put_back(optimizer, parts["optimizer"], counted)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.state_file} does not hold this network's optimizer ({error!r}). Delete it to "
+                "begin the run anew."
+            ) from error
         return state
 
 
 def create(name: str, out: Path | None, config: dict[str, Any]) -> Run:
     """Make the folder `out`, or the next free `runs/<name>/<number>`, and write what is asked.
 
-    UserError if `out` holds a run already.
+    UserError if `out` holds a run already, or another process is writing into it.
     """
-    folder = out or _next_free(Path("runs") / name)
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file. Give a folder as --out.")
+    folder = out or _claimed(Path("runs") / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    _hold(folder)
     if (folder / "config.json").exists():
         raise UserError(
             f"{folder} holds a run already. Continue it with --resume {folder}, or give another --out."
         )
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file. Give a folder as --out.")
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "origin.json", _json([facts()]))
     write_text(folder / "config.json", _json(config))
     return Run(folder, config)
 
 
 def resume(folder: Path, recipe: str) -> Run:
-    """Open a run that `recipe` began; UserError if there is none."""
+    """Open a run that `recipe` began. UserError if there is none, or another process goes on with it."""
     config, starts = (
         _read_json(folder / "config.json", dict),
         _read_json(folder / "origin.json", list),
     )
     if config.get("recipe") != recipe:
         raise UserError(f"{folder} is a run of recipes.{config.get('recipe')}, not of recipes.{recipe}.")
+    _hold(folder)
     for leftover in folder.glob(".state.safetensors.*"):  # of a process that was killed while saving
         leftover.unlink()
     write_text(folder / "origin.json", _json([*starts, facts()]))
@@ -191,8 +198,35 @@ def facts() -> dict[str, Any]:
     }
 
 
-def _next_free(parent: Path) -> Path:
-    return next(parent / f"{n:03}" for n in count(1) if not (parent / f"{n:03}").exists())
+def _claimed(parent: Path) -> Path:
+    """The next number, as a folder that this process has made: another one beside it gets another."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = parent / f"{number:03}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+def _hold(folder: Path) -> None:
+    """Keep other processes out of a run for as long as this one lives. UserError if one is in there."""
+    place = folder.resolve()
+    if place in _held:
+        return
+    lock = hold(place / "run")
+    if lock is None:
+        raise UserError(
+            f"Another process is writing into {folder}. Wait until it has ended, or stop it (Ctrl-C "
+            "saves where it stands); two would mix up what they save."
+        )
+    _held[place] = lock
+
+
+_held: dict[Path, IO[str]] = {}
+"""Folders that are this process's, with the locks that say so."""
 
 
 def _json(content: Any) -> str:
@@ -202,13 +236,34 @@ def _json(content: Any) -> str:
 def _read_json(path: Path, kind: type) -> Any:
     if not path.is_file():
         raise UserError(f"{path.parent} holds no run: {path.name} is missing.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged ({error}). Start a new run.") from error
+    content = read_json(path)
     if not isinstance(content, kind) or not content:
         raise UserError(f"{path} is not a run's {path.name}. Start a new run.")
+    if isinstance(content, list) and not all(isinstance(start, dict) for start in content):
+        raise UserError(f"{path} does not list the starts of a run. Start a new run.")
     return content
+
+
+def _put_back(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], counted: list[int | None]
+) -> None:
+    """The optimizer's state as it was saved, "<parameter>/<slot>". Some error if it is not its own."""
+    slots: dict[int, dict[str, Tensor]] = {}
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for name, tensor in tensors.items():
+        index, _, slot = name.partition("/")
+        parameter = parameters[int(index)]
+        shape = () if slot == "step" else parameter.shape
+        if tensor.shape != shape or not tensor.is_floating_point():  # a kernel reads what it expects
+            raise ValueError(f"{name} is {tensor.dtype} of shape {list(tensor.shape)}")
+        slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameter)
+    needed = {"exp_avg", "exp_avg_sq"} | ({"step"} if None in counted else set())
+    if lacking := [index for index, held in slots.items() if not held.keys() >= needed]:
+        raise ValueError(f"parameter {lacking[0]} lacks a part")
+    groups = optimizer.state_dict()["param_groups"]
+    for group, steps in zip(groups, counted, strict=True):
+        group |= {} if steps is None else {"step": steps}
+    optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
 def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
@@ -231,5 +286,17 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], list[int | None], State]
         raise UserError(f"{path} is damaged ({error}). Delete it to begin the run anew.") from error
     if "state" not in told:
         raise UserError(f"{path} is not the state of a run. Delete it to begin the run anew.")
-    counted = json.loads(told.get("counted", "[null]"))
-    return tensors, counted, State(**json.loads(told["state"]))
+    try:
+        counted = parse_json(told.get("counted", "[null]"))
+        state = State(**parse_json(told["state"]))
+        whole = all(steps is None or (type(steps) is int and steps >= 0) for steps in counted)
+        if type(state.step) is not int or state.step < 0 or not whole:
+            raise ValueError("steps are whole numbers")
+        numbers = (state.seconds, state.loss or 0.0, state.psnr or 0.0)
+        if not all(isinstance(number, float | int) for number in numbers):
+            raise ValueError("seconds, loss and psnr are numbers")
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not say where the run stands ({error}). Delete it to begin the run anew."
+        ) from error
+    return tensors, counted, state

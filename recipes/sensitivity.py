@@ -25,7 +25,7 @@ from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme, pt2e
 from edgesr.quantization.sensitivity import Probe, grouped, measure
 from recipes.fit import Batches, use_device
 from recipes.images import load_images, random_patches
-from recipes.papers import DRAWN_QAT, QAT
+from recipes.papers import fine_tuning
 from recipes.plan import HOLDOUT
 from recipes.qat import EQUALIZATION_BATCHES, calibrate
 from recipes.sensitivity_report import check_plot, draw, print_groups, print_singles, to_json
@@ -145,7 +145,7 @@ def open_checkpoint(args: argparse.Namespace) -> Checkpoint:
 
 def prepared(loaded: Checkpoint, scheme: str, args: argparse.Namespace, device: torch.device) -> Probe:
     """The fake-quantized graph, calibrated where the checkpoint is float, on its patches."""
-    settings = QAT[loaded.model] if args.data else QAT[loaded.model].changed(**DRAWN_QAT)
+    settings = fine_tuning(loaded.model, drawn=not args.data)
     # held out of what recipes.qat would use; only drawn images can be made as large as is asked
     side = settings.patch if args.data else max(settings.patch, args.patch)
     data = load_images(args.data, loaded.scale, side, args.holdout)

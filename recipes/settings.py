@@ -17,6 +17,17 @@ CHOICES = {
 }
 
 
+RANGES = {
+    "steps": (1, 10**9),
+    "batch": (1, 2**16),
+    "accumulate": (1, 2**16),
+    "patch": (SMALLEST_PATCH, 2**14),
+    "seed": (0, 2**63 - 1),
+    "validate_every": (0, 10**9),
+}
+"""Whole numbers, from and to: beyond that a typing error would ask for all memory."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What decides every step of a training, together with the network and the images."""
@@ -57,14 +68,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise UserError for a setting out of its range."""
-        least = {"steps": 1, "batch": 1, "accumulate": 1, "patch": SMALLEST_PATCH}
-        least |= {"seed": 0, "validate_every": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be {bound} or more.")
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not int or value > most:
+                raise UserError(f"{name} is {value!r:.60}; it must be a whole number up to {most}.")
+            if value < least:
+                raise UserError(f"{name} is {value}; it must be {least} or more.")
         for name in ("lr", "final_lr", "clip"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            if value is not None and not 0 < float(value) < math.inf:
                 raise UserError(f"{name} is {value}; it must be a number above 0.")
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:

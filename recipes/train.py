@@ -13,7 +13,7 @@ from edgesr.models import chosen_scale, create_model, find_trainable
 from recipes import processes
 from recipes.fit import fit, use_device
 from recipes.images import held_out_psnr, keep_near, load_images, random_patches
-from recipes.papers import RECIPES, opening
+from recipes.papers import opening, recipe_of
 from recipes.plan import Plan, announce, open_run, options, origin, plan_of, planned, resumed
 
 DRAWN_STEPS = 300  # of a run without --data and --steps: enough to see it work
@@ -87,7 +87,7 @@ def planned_train(args: argparse.Namespace) -> Plan:
     if args.model is None:
         raise UserError("Give --model NAME, or --resume RUN to continue a run.")
     find_trainable(args.model)
-    scale, recipe = chosen_scale(args.scale), RECIPES[args.model]
+    scale, recipe = chosen_scale(args.scale), recipe_of(args.model)
     stage = recipe.stage(args.stage)
     if args.stage and stage.scale not in (None, scale):
         raise UserError(f"--stage {args.stage} is trained at --scale {stage.scale}, not {scale}.")

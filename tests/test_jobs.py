@@ -175,6 +175,15 @@ def test_a_killed_run_leaves_no_half_file_and_goes_on(tmp_path: Path) -> None:
     assert whole == ["0_x2.png", "1_x2.png", "2_x2.png"]
 
 
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a file system that nobody may write")
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_place_that_may_not_be_written_is_named(tmp_path: Path, suffix: str) -> None:
+    """Not even root may, here; of a read-only disk the system says the same in other words."""
+    said = upscale(save(tmp_path / "in.png"), "--out", f"/sys/kernel/large{suffix}")
+    assert said.startswith("error: ")
+    assert "/sys/kernel/" in said
+
+
 def test_a_full_disk_ends_in_words_and_leaves_nothing(tmp_path: Path) -> None:
     """Of files larger than what the process may write, whether they are streamed or not."""
     source, suffixes = save(tmp_path / "in.bmp", 100, 100), [".png", ".tif", ".jpg", ".webp", ".gif"]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,6 +162,24 @@ def test_five_lines_of_a_notebook(tmp_path: Path) -> None:
     assert upscaler(torch.rand(2, 3, 5, 6)).shape == (2, 3, 15, 18)
     with pytest.raises(edgesr.UserError, match="Unknown scale 5"):
         edgesr.load("bicubic", scale=5)
+
+
+def test_the_readme_in_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines as they stand, one after another; the images that they name are small."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(
+        r"^    (.+)$", readme.partition("In Python, with types")[2].partition("`export`")[0], re.M
+    )
+    assert len(lines) == 6
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Set5/HR").mkdir(parents=True)
+    for name in ("photo.jpg", "huge.png", "Set5/HR/baby.png"):
+        Image.fromarray(noise(0, 24, 28, 3)).save(tmp_path / name)
+    names: dict[str, Any] = {"lr": torch.rand(2, 3, 5, 6)}
+    exec("\n".join(lines[:-1]), names)
+    assert Image.open("large.png").size == Image.open("huge_x4.png").size == (112, 96)
+    assert names["sr"].shape == (2, 3, 20, 24)
+    assert 5 < eval(lines[-1], names) < 60
 
 
 @pytest.mark.parametrize("ensemble", [False, True])

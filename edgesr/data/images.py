@@ -37,8 +37,8 @@ TOPS = {"uint8": 255, "uint16": 65_535, "float32": 1}
 STRIP = 256
 """Rows that are taken out of a decoded image at a time: a whole second copy would cost memory."""
 
-# What decoders raise for broken files (RuntimeError is AVIF's and imagecodecs').
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error)
+# What decoders raise for broken files (RuntimeError is AVIF's and imagecodecs', IndexError GIF's).
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, struct.error)
 _GREY_MODES = ("1", "L", "LA", "La")
 _DEEP_MODES = {"I": 65_535, "I;16": 65_535, "I;16L": 65_535, "I;16B": 65_535, "F": 1}
 
@@ -150,7 +150,10 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 def decode(image: Image.Image) -> Picture:
     """Any mode of Pillow → grey or RGB, with alpha where the image has any, upright."""
-    image.load()
+    try:
+        image.load()
+    except AssertionError as error:  # a GIF's frame that lies outside of its image
+        raise ValueError("a part of it is not where it may be") from error
     turn = image.getexif().get(_ORIENTATION, 1)  # after `load`, which turns a TIFF by itself
     if image.mode in _DEEP_MODES:
         return Picture(_upright(_deep_grey(image), turn))
@@ -235,7 +238,7 @@ def _deep_colour(image: Image.Image, path: Path) -> Picture | None:
         pixels = _png(path)
         turn = image.getexif().get(_ORIENTATION, 1) if pixels is not None else turn
     elif isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS) in _DEEP_BITS:
-        pixels = _tiff(path)
+        pixels = _tiff(path, image.width * image.height)
         turn = image.tag_v2.get(_ORIENTATION, 1)
     else:
         return None
@@ -258,8 +261,8 @@ def _png(path: Path) -> Levels | None:
     return png_decode(path.read_bytes())
 
 
-def _tiff(path: Path) -> Levels | None:
-    """The first page as (H,W,C); None where its channels are no grey or RGB."""
+def _tiff(path: Path, count: int) -> Levels | None:
+    """The first page as (H,W,C), of `count` pixels; None where its channels are no grey or RGB."""
     from tifffile import TiffFile, TiffFileError
 
     try:
@@ -267,6 +270,8 @@ def _tiff(path: Path) -> Levels | None:
             page = file.pages.first
             if page.photometric not in (_BLACK_IS_ZERO, _RGB):
                 return None
+            if page.size != count * page.samplesperpixel:  # of a volume: Pillow's limit is for images
+                raise ValueError(f"its {page.size} values are not those of {count} pixels")
             pixels = page.asarray()
             return np.moveaxis(pixels, 0, -1) if page.planarconfig == 2 and pixels.ndim == 3 else pixels
     except TiffFileError as error:

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgesr.errors import UserError
-from edgesr.files import locked, remove_leftovers, replacing
+from edgesr.files import locked, parse_json, remove_leftovers, replacing
 
 MAGIC = b"edgesr-images-1\n"
 TAIL = 8 + len(MAGIC)
+MOST = 2**48
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Image8 = NDArray[np.uint8]
@@ -113,10 +114,13 @@ def open_store(path: Path, made_of: Any) -> Store | None:
         return None
     if index is None:
         return None
-    content = json.loads(index)
-    if content["made_of"] != json.loads(json.dumps(made_of)):
+    try:
+        content = parse_json(index.decode())
+        if content["made_of"] != json.loads(json.dumps(made_of)):
+            return None
+        entries = tuple(Entry(**entry) for entry in content["images"])
+    except (LookupError, TypeError, ValueError):
         return None
-    entries = tuple(Entry(**entry) for entry in content["images"])
     # Copy on write: torch wants memory that may be written, and the file must stay as it is.
     pixels = np.memmap(path, np.uint8, "c", shape=(size - TAIL - len(index),))
     if not _intact(pixels, entries):
@@ -169,8 +173,20 @@ def _read_index(file: BinaryIO, size: int) -> bytes | None:
 
 
 def _intact(pixels: Image8, entries: tuple[Entry, ...]) -> bool:
+    """Whether images lie end to end, each with its sum; others would be read as another's pixels."""
+    end = 0
+    for entry in entries:
+        numbers = (entry.offset, entry.height, entry.width, entry.crc)
+        if not all(type(number) is int and 0 <= number <= MOST for number in numbers):
+            return False
+        if type(entry.grey) is not bool or entry.offset != end:
+            return False
+        end += entry.size
+    if end != len(pixels):
+        return False
+
     def same(entry: Entry) -> bool:
         return zlib.crc32(pixels[entry.offset :][: entry.size].data) == entry.crc
 
     with ThreadPoolExecutor() as pool:
-        return len(pixels) == sum(entry.size for entry in entries) and all(pool.map(same, entries))
+        return all(pool.map(same, entries))

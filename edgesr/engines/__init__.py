@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from edgesr import Upscaler
+from edgesr.engines import trial
 from edgesr.errors import UserError, unknown
 from edgesr.tiling import upscale_tiled
 
@@ -21,6 +22,12 @@ SUFFIXES: dict[str, str] = {"executorch": ".pte", "tflite": ".tflite", "coreml":
 
 INTERPRETED = {"coreml"}
 """Engines that are interpreters of ours: right in what they compute, and no measure of time."""
+
+LARGEST = 2**15
+"""Of the numbers that a file states about itself: more is damage."""
+
+FOLDERS = {"coreml"}
+"""Engines whose files are folders."""
 
 ARTIFACTS = Path("artifacts")
 """Where `python -m export.<engine>` puts its files."""
@@ -64,12 +71,24 @@ def file_name(model: str, scale: int, scheme: str, tile: tuple[int, int], engine
     return f"{model}_x{scale}_{scheme}_{tile[0]}x{tile[1]}{SUFFIXES[engine]}"
 
 
-def open_artifact(path: Path) -> Artifact:
-    """Open an exported file by its suffix. UserError if it is absent, damaged or not one of ours."""
+def open_artifact(path: Path, *, trusted: bool = False) -> Artifact:
+    """Open an exported file by its suffix. UserError if it is absent, damaged or not one of ours.
+
+    A file must be the one of its report. Without a report, a process of its own tries it out first,
+    because a damaged one can end the process that opens it; `trusted` is for who has just made it.
+    """
     engine = engine_of(path)
     if not path.exists():
         raise UserError(f"{path} does not exist. Export it: python -m export.{engine}")
-    facts, run = import_module(f"edgesr.engines.{engine}").open_file(path)
+    if path.is_dir() != (engine in FOLDERS):
+        came = "a folder" if path.is_dir() else "a file"
+        raise UserError(f"{path} is {came}: it is damaged or no {path.suffix}. Export it anew.")
+    if not trusted and not trial.same_as_reported(path) and engine not in INTERPRETED:
+        trial.try_out(path)
+    try:
+        facts, run = import_module(f"edgesr.engines.{engine}").open_file(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     return describe(path, facts, run)
 
 
@@ -98,34 +117,57 @@ def engine_of(path: Path) -> str:
     return engine
 
 
-def describe(path: Path, facts: dict[str, Any], run: Callable[[Tensor], Tensor]) -> Artifact:
-    """Check a file's facts and name them; the upscaler refuses every size but the tile's."""
+def describe(path: Path, facts: Any, run: Callable[[Tensor], Tensor]) -> Artifact:
+    """Check a file's facts and name them; the upscaler refuses every size but the tile's.
+
+    UserError for facts that are not ours, and from the upscaler where the runtime fails.
+    """
     try:
-        tile = (int(facts["tile"][0]), int(facts["tile"][1]))
+        height, width = (_whole(side, 1) for side in facts["tile"])
+        scale = _whole(facts["scale"], 1)
         artifact = Artifact(
             path,
             str(facts["model"]),
-            int(facts["scale"]),
+            scale,
             str(facts["scheme"]),
-            tile,
-            int(facts["overlap"]),
-            int(facts["multiple"]),
+            (height, width),
+            _whole(facts["overlap"], 0),
+            _whole(facts["multiple"], 1),
             str(facts["checkpoint_sha256"]),
-            lambda lr: run(_checked(lr, tile, path)),
+            partial(_run_tile, run, (height, width), scale, path),
             facts,
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} carries no facts of ours ({error!r}). Export it anew.") from error
     return artifact
 
 
-def _checked(lr: Tensor, tile: tuple[int, int], path: Path) -> Tensor:
+def _whole(value: Any, least: int) -> int:
+    """A whole number of facts that a file states. ValueError for anything else."""
+    if type(value) is not int or not least <= value <= LARGEST:
+        raise ValueError(f"{value!r} is no whole number from {least} to {LARGEST}")
+    return value
+
+
+def _run_tile(
+    run: Callable[[Tensor], Tensor], tile: tuple[int, int], scale: int, path: Path, lr: Tensor
+) -> Tensor:
     if tuple(lr.shape) != (1, 3, *tile):
         raise UserError(
             f"{path.name} takes one LR tile of shape {(1, 3, *tile)}, not {tuple(lr.shape)}. "
             "Use edgesr.tiling.upscale_tiled for other sizes."
         )
-    return lr.contiguous()  # ExecuTorch misreads channels-last memory
+    try:
+        sr = run(lr.contiguous())  # ExecuTorch misreads channels-last memory
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{path.name} could not be run ({error}). Export it anew.") from error
+    expected = (1, 3, scale * tile[0], scale * tile[1])
+    if tuple(sr.shape) != expected:
+        raise UserError(
+            f"{path.name} says that it enlarges {scale} times, and makes {tuple(sr.shape)} of a tile "
+            f"where {expected} is due. Export it anew."
+        )
+    return sr
 
 
 def find_artifact(engine: str, model: str, scale: int) -> Path:

@@ -4,7 +4,6 @@ What it computes is what the operations in the file are documented to compute, w
 file stores them. How long it takes says nothing of a phone.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 from edgesr.engines.interpreter import Interpreter
 from edgesr.engines.mlpackage import read_program
 from edgesr.errors import UserError
+from edgesr.files import parse_json
 
 FACTS = "edgesr_facts"
 """The entry of a package's metadata that holds its facts as JSON."""
@@ -28,8 +28,8 @@ def open_file(path: Path) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
     if FACTS not in program.metadata:
         raise UserError(f"{path} was not exported by edgesr: its metadata has no {FACTS}.")
     try:
-        facts = json.loads(program.metadata[FACTS])
-    except json.JSONDecodeError as error:
+        facts = parse_json(program.metadata[FACTS])
+    except ValueError as error:
         raise UserError(f"{path} is damaged ({error}).") from error
     interpreter = Interpreter(program)
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import torch
@@ -21,6 +22,21 @@ LISTS = {"values"}
 """Parameters that are lists of tensors."""
 
 
+LARGEST = 2**31
+"""Values of all that a program computes, which are in memory together: 8 GiB."""
+
+IMPOSSIBLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a kernel may raise for arguments that come from a file (NotImplementedError among them)."""
+
+
 class Interpreter:
     """A program, ready to run.
 
@@ -29,12 +45,15 @@ class Interpreter:
     """
 
     def __init__(self, program: Program, operations: Mapping[str, Kernel] = OPERATIONS) -> None:
-        """UserError, with all their names, for operations and parameters without a kernel."""
+        """UserError, with all their names, for operations and parameters without a kernel; for a program
+        that asks for what cannot be computed, or for more memory than `LARGEST`.
+        """
         self.operations = operations
         self.outputs = program.outputs
         self.inputs = program.inputs
         refuse_unknown(program, operations)
         self.fixed: dict[str, Any] = {name: _plain(held) for name, held in program.constants.items()}
+        self._rehearse(program)
         self.steps: list[Operation] = []
         for operation in program.operations:  # weights are dequantized here, once
             names = [name for names in operation.inputs.values() for name in names]
@@ -53,15 +72,39 @@ class Interpreter:
             self._run(operation, values)
         return values[self.outputs[0]]
 
+    def _rehearse(self, program: Program) -> None:
+        """Run it on shapes alone: what a file says that makes no sense shows before it takes memory."""
+        values = {name: _shape_of(held) for name, held in self.fixed.items()}
+        for given in program.inputs:
+            values[given.name] = torch.empty(given.shape, device="meta")
+        total = 0
+        for operation in program.operations:
+            self._run(operation, values)
+            total += sum(prod(value.shape) for value in operation.outputs)
+            if total > LARGEST:
+                raise UserError(f"The Core ML program holds more than {LARGEST} values at once.")
+        if not self.outputs or self.outputs[0] not in values:
+            raise UserError("The Core ML program does not compute what it says that it gives.")
+
     def _run(self, operation: Operation, values: dict[str, Any]) -> None:
-        arguments = {
-            parameter: [values[name] for name in names] if parameter in LISTS else values[names[0]]
-            for parameter, names in operation.inputs.items()
+        try:
+            arguments = {
+                parameter: [values[name] for name in names] if parameter in LISTS else values[names[0]]
+                for parameter, names in operation.inputs.items()
+            }
+            result = self.operations[operation.kind](**arguments)
+            results = [result] if isinstance(result, Tensor) else result
+            stored = [_stored(*pair) for pair in zip(results, operation.outputs, strict=True)]
+        except IMPOSSIBLE as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(
+                f"The Core ML program is damaged: its {operation.kind} {operation.name!r} cannot be "
+                f"computed ({error!r})."
+            ) from error
+        values |= {
+            declared.name: value for declared, value in zip(operation.outputs, stored, strict=True)
         }
-        result = self.operations[operation.kind](**arguments)
-        results = [result] if isinstance(result, Tensor) else result
-        for declared, computed in zip(operation.outputs, results, strict=True):
-            values[declared.name] = _stored(computed, declared)
 
 
 def refuse_unknown(program: Program, operations: Mapping[str, Kernel]) -> None:
@@ -91,6 +134,11 @@ def _plain(constant: Constant) -> Tensor | str | int | bool | list[int] | list[b
     if constant.dtype in (torch.int8, torch.uint8):
         return constant
     return constant.tolist()
+
+
+def _shape_of(held: Any) -> Any:
+    """A fixed value without its content; a number, which decides about shapes, as it is."""
+    return held.to("meta") if isinstance(held, Tensor) and held.ndim else held
 
 
 def _stored(computed: Tensor, declared: Value) -> Tensor:

@@ -7,7 +7,6 @@ and, for the weights, of its MILBlob/Blob/StorageFormat.hpp. The protobuf classe
 nothing else of it is used, so that what it wrote is read without its help.
 """
 
-import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from edgesr.errors import UserError
+from edgesr.files import parse_json
 
 Constant = Tensor | str
 
@@ -92,9 +92,18 @@ def read_program(path: Path) -> Program:
 
 def specification(path: Path) -> Path:
     """Where a package keeps its protobuf: beside it lies the folder of weights."""
-    manifest = json.loads((path / "Manifest.json").read_text(encoding="utf-8"))
+    manifest = parse_json(_inside(path, path / "Manifest.json").read_text(encoding="utf-8"))
     entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
-    return path / "Data" / entry["path"]
+    return _inside(path, path / "Data" / entry["path"])
+
+
+def _inside(package: Path, file: Path) -> Path:
+    """`file`, which a package names: never another one of the machine. ValueError where it is."""
+    if not file.resolve().is_relative_to(package.resolve()):
+        raise ValueError(f"{file} lies outside of the package")
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} is no file")
+    return file
 
 
 def _read_files(path: Path) -> tuple[Any, bytes]:
@@ -107,7 +116,7 @@ def _read_files(path: Path) -> tuple[Any, bytes]:
             f"Reading {path.name} needs coremltools: pip install 'edgesr[coreml]'"
         ) from error
     file = specification(path)
-    weights = file.parent / "weights" / "weight.bin"
+    weights = _inside(path, file.parent / "weights" / "weight.bin")
     spec: Any = Model_pb2.Model()
     try:
         spec.ParseFromString(file.read_bytes())

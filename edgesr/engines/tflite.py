@@ -1,6 +1,5 @@
 """Run a .tflite in LiteRT, or in the older tflite-runtime."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from edgesr.engines.litert import facts_text, open_interpreter, run, runtime
 from edgesr.errors import UserError
+from edgesr.files import parse_json
 
 _threads: int | None = None
 
@@ -27,7 +27,7 @@ def open_file(path: Path) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
         text = facts_text(content)
         if text is None:
             raise UserError(f"{path} was not exported by edgesr: it has no facts of ours.")
-        facts = json.loads(text)
+        facts = parse_json(text)
         interpreter = open_interpreter(content, threads=_threads or torch.get_num_threads())
     except UserError:
         raise

@@ -78,14 +78,22 @@ RULES = {
 NOT_MET = {("maffsrn", 3): "34.257 G by the rule that gives the paper's five others, printed 34.2"}
 
 
+NO_PAPER = Rule(None, cut=False, lr_x3=WHOLE)
+
+
 def family(model: str) -> str:
     """The key in `RULES` of one of `MODELS`: a size follows after a hyphen."""
     return model.split("-")[0]
 
 
+def rule_of(of: str) -> Rule:
+    """How a family is counted; one without a row in `RULES` has no paper."""
+    return RULES.get(of, NO_PAPER)
+
+
 def lr_size(of: str, scale: int) -> tuple[int, int]:
     """Height and width of the LR image that a family's counts at this scale are for."""
-    return RULES[of].lr_x3 if scale == 3 else (720 // scale, 1280 // scale)
+    return rule_of(of).lr_x3 if scale == 3 else (720 // scale, 1280 // scale)
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ def count(model: nn.Module, of: str, scale: int, printed: tuple[int | None, int 
 
     `printed` are its parameters and multiply-adds in the paper.
     """
-    rule, (printed_params, printed_macs) = RULES[of], printed
+    rule, (printed_params, printed_macs) = rule_of(of), printed
     params = sum(parameter.numel() for parameter in model.parameters())
     slopes = [p.numel() for m in model.modules() if isinstance(m, nn.PReLU) for p in m.parameters()]
     params_paper = params if rule.slopes else params - sum(slopes)

@@ -45,6 +45,6 @@ def _digests(folder: Path) -> dict[str, str]:
 def _is_intact(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (OSError, ValueError, RecursionError):
         return False
     return manifest == _digests(folder)

@@ -71,8 +71,8 @@ def test_the_native_runner_on_this_host(
 @pytest.mark.arm64
 def test_the_native_runner_on_arm64(photo: NDArray[np.uint8], upscaled: Upscaled, qemu: Path) -> None:
     """Tiled by Kotlin or by Python, ARM64's kernels give one picture, and this host's nearly that."""
-    lr, folder = photo[:50, :60], build.arm64().folder
-    (command,) = arm64.commands(qemu, ["cortex-a76"]).values()
+    lr, folder = photo[:50, :60], arm64.folder_of(MODEL)
+    (command,) = arm64.commands(qemu, MODEL, ["cortex-a76"]).values()
     inside = ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *command]
     model = open_artifact(MODEL)
     with running(command, MODEL, model.scale, folder) as tile:

@@ -31,7 +31,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_foreign_file(foreign: Path) -> None:
     with pytest.raises(UserError, match="not exported by edgesr"):
-        open_artifact(foreign)
+        open_artifact(foreign, trusted=True)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 40, 0.5])
@@ -41,7 +41,7 @@ def test_damaged_file(foreign: Path, tmp_path: Path, keep: float) -> None:
     damaged = tmp_path / "damaged.pte"
     damaged.write_bytes(content[:count])
     with pytest.raises(UserError, match="damaged"):
-        open_artifact(damaged)
+        open_artifact(damaged, trusted=True)
 
 
 def test_absent_and_unknown_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,12 +63,22 @@ def test_missing_fact(name: str) -> None:
         describe(Path("a.pte"), facts, lambda lr: lr)
 
 
+def doubled(lr: torch.Tensor) -> torch.Tensor:
+    return lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
 def test_only_the_tile_is_taken() -> None:
-    artifact = describe(Path("a.pte"), FACTS, lambda lr: lr)
-    assert artifact.upscale(torch.zeros(1, 3, 8, 12)).shape == (1, 3, 8, 12)
+    artifact = describe(Path("a.pte"), FACTS, doubled)
+    assert artifact.upscale(torch.zeros(1, 3, 8, 12)).shape == (1, 3, 16, 24)
     for shape in ((1, 3, 12, 8), (2, 3, 8, 12), (3, 8, 12)):
         with pytest.raises(UserError, match="one LR tile"):
             artifact.upscale(torch.zeros(shape))
+
+
+def test_what_comes_out_is_what_the_facts_say() -> None:
+    artifact = describe(Path("a.pte"), FACTS, lambda lr: lr)
+    with pytest.raises(UserError, match=r"enlarges 2 times, and makes \(1, 3, 8, 12\)"):
+        artifact.upscale(torch.zeros(1, 3, 8, 12))
 
 
 def test_file_name() -> None:

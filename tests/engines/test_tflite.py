@@ -123,7 +123,7 @@ def test_neither_runtime(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     monkeypatch.setitem(sys.modules, "tflite_runtime", None)
     with pytest.raises(UserError, match=r"pip install 'edgesr\[tflite\]'"):
-        open_artifact(file)
+        open_artifact(file, trusted=True)
 
 
 def test_the_old_runtime_is_refused_beside_numpy_2(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_the_old_runtime_is_refused_beside_numpy_2(file: Path, monkeypatch: pyte
     )
     sys.modules["tflite_runtime"].interpreter = None  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(UserError, match="numpy 1"):
-        open_artifact(file)
+        open_artifact(file, trusted=True)
 
 
 def test_facts_are_read_without_a_schema(file: Path) -> None:
@@ -149,14 +149,14 @@ def test_damaged_file(file: Path, tmp_path: Path, keep: float) -> None:
     path = tmp_path / "damaged.tflite"
     path.write_bytes(content[: int(keep if keep >= 1 else keep * len(content))])
     with pytest.raises(UserError, match=r"damaged|not exported by edgesr"):
-        open_artifact(path)
+        open_artifact(path, trusted=True)
 
 
 def test_foreign_file(file: Path, tmp_path: Path) -> None:
     path = tmp_path / "foreign.tflite"
     path.write_bytes(file.read_bytes().replace(FACTS.encode(), b"someone_else"))
     with pytest.raises(UserError, match="not exported by edgesr"):
-        open_artifact(path)
+        open_artifact(path, trusted=True)
 
 
 def test_threads_do_not_change_the_result(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_threads_do_not_change_the_result(file: Path, monkeypatch: pytest.Monkey
     for count in (1, 2):
         monkeypatch.setattr(tflite, "_threads", None)
         tflite.use_threads(count)
-        results.append(open_artifact(file).upscale(lr))
+        results.append(open_artifact(file, trusted=True).upscale(lr))
     assert torch.equal(*results)
     assert results[0].shape == (1, 3, 48, 40)
     assert results[0].dtype == torch.float32

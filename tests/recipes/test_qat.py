@@ -19,6 +19,7 @@ from edgesr.errors import UserError
 from edgesr.models import create_model
 from edgesr.quantization import pt2e
 from recipes import qat
+from recipes.papers import fine_tuning
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEPS = 4
@@ -75,9 +76,8 @@ def test_from_float_weights_to_a_frozen_checkpoint(
 
 
 def test_activations_freeze_half_way(init: Path, tmp_path: Path) -> None:
-    plan = qat.Plan(
-        "qat", "lffn-s", 2, "w8a8", [], 1, None, "cpu", 1, qat.QAT["lffn-s"].changed(steps=4)
-    )
+    settings = fine_tuning("lffn-s", drawn=False).changed(steps=4)
+    plan = qat.Plan("qat", "lffn-s", 2, "w8a8", [], 1, None, "cpu", 1, settings)
     network = checkpoints.load(init).build_float()
     graph = pt2e.prepare(network, qat.find_scheme("w8a8"), (2, 3, 8, 8))
     before_step = qat.freezing(graph, plan)

@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -153,3 +156,41 @@ def test_outside_of_a_checkout_the_commit_is_unknown(tmp_path: Path, monkeypatch
 
 def test_facts_are_json(run: Run):
     assert json.loads(json.dumps(runs.facts()))["versions"]["torch"] == torch.__version__
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from recipes import run
+run.create("x", Path(sys.argv[1]), {"recipe": "train"})
+print("held", flush=True)
+time.sleep(120)
+"""
+
+
+def test_two_processes_do_not_write_one_run(tmp_path: Path):
+    """The second is refused, whatever it wants; once the first is killed the run can go on."""
+    folder, root = tmp_path / "run", Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    holder = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        for attempt in (
+            lambda: runs.resume(folder, "train"),
+            lambda: runs.create("x", folder, {"recipe": "train"}),
+        ):
+            with pytest.raises(UserError, match="Another process is writing into"):
+                attempt()
+        assert len(json.loads((folder / "origin.json").read_text())) == 1
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert runs.resume(folder, "train").folder == folder
+
+
+def test_two_runs_that_begin_at_once_get_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: runs.create("a", None, CONFIG).folder.name, range(8)))
+    assert sorted(made) == [f"{number:03}" for number in range(1, 9)]

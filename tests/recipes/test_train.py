@@ -125,7 +125,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(photos: Path, t
     assert done.returncode == 1
     assert "error: File too large. Nothing was left half-written" in done.stderr
     assert "Traceback" not in done.stderr
-    names = {path.name for path in run.iterdir()}
+    names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert names == {"config.json", "origin.json", "log.csv"}
 
 
