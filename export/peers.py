@@ -27,6 +27,7 @@ from export.timings import Timing, race
 
 NAME, CELL = 38, 12
 """Widths of the table's columns."""
+DRAWN = (".png", ".svg")
 
 Sets = dict[str, list[Pair]]
 
@@ -89,13 +90,13 @@ def bench(settings: Settings, made_by: str) -> None:
     device = f"host: {processor()}"
     conditions = f"{device}, {settings.threads} thread(s), median of {settings.runs}"
     print_table(rows, bicubic, f"{conditions}, x{scale}, one LR tile of {tile[0]}x{tile[1]}")
-    if settings.plot:
-        plot(rows, bicubic, settings.plot)
     if settings.json:
         content = {"device": device, "threads": settings.threads, "runs": settings.runs}
         content |= {"commit": made_by, "versions": versions(), "bicubic_db": bicubic}
         content |= {"contenders": [row.to_json() for row in rows]}
         write_text(settings.json, json.dumps(content, indent=2) + "\n")
+    if settings.plot:
+        plot(rows, bicubic, settings.plot)
 
 
 def _check(ours: list[Artifact], settings: Settings) -> None:
@@ -103,6 +104,8 @@ def _check(ours: list[Artifact], settings: Settings) -> None:
         of_artifact(artifact)
     if len({(artifact.scale, artifact.tile) for artifact in ours}) > 1:
         raise UserError("--peers compares files of one scale and one tile: name only such.")
+    if settings.plot and settings.plot.suffix not in DRAWN:
+        raise UserError(f"Cannot draw into {settings.plot}: its name must end in {' or '.join(DRAWN)}.")
     if settings.plot and not settings.benchmarks:
         raise UserError("--plot draws PSNR against time: say on what with --benchmark DIR.")
 

@@ -107,6 +107,7 @@ def _with_census(path: Path, censuses: dict[str, Census]) -> Artifact:
         (["--peers", "--model", "lffn-s"], "is for exported files"),
         (["FILE", "--peers", "--profile"], "is for exported files"),
         (["FILE", "--peers", "--plot", "x.svg"], "say on what with --benchmark"),
+        (["FILE", "--peers", "--plot", "x.doc"], "must end in .png or .svg"),
         (["FILE", "--benchmark", "Set5"], "belong to --peers"),
         (["FILE", "--plot", "x.svg"], "belong to --peers"),
     ],
