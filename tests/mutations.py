@@ -18,7 +18,21 @@ NUMBERS = (0, 1, 2, 127, 128, 255, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2*
 NUMBERS += (2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, -4)
 """What a length, an offset or a count is replaced by."""
 
-NAMES = ("", "..", "../x", "/", "\0", "a" * 5000, "é", "con", "float32", "msfin-s", "w8a8", "nan")
+NAMES = (
+    "",
+    "a\nsha256=0",
+    "..",
+    "../x",
+    "/",
+    "\0",
+    "a" * 5000,
+    "é",
+    "con",
+    "float32",
+    "msfin-s",
+    "w8a8",
+    "nan",
+)
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 3, 2**31, 2**40, 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"),
     float("inf"), *NAMES, [], {}, [None], [0], [[]], [2**40, 2**40], {"": None}, [3, -3],

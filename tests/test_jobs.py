@@ -15,7 +15,7 @@ from PIL import Image
 
 from edgesr import cli
 from edgesr.__main__ import main
-from edgesr.engines import SUFFIXES
+from edgesr.engines import SUFFIXES, trial
 from edgesr.errors import UserError
 from edgesr.upscale import load
 
@@ -275,6 +275,7 @@ def test_threads_of_an_engine_are_set_before_its_file_is_opened(tmp_path: Path, 
     engine = SimpleNamespace(use_threads=told.append, open_file=lambda _: told.append("opened"))
     monkeypatch.setitem(sys.modules, "edgesr.engines.newest", engine)
     monkeypatch.setitem(SUFFIXES, "newest", ".new")
+    monkeypatch.setattr(trial, "try_out", lambda _: None)  # no other process knows this engine
     (tmp_path / "model.new").touch()
     with pytest.raises(TypeError):  # there are no facts to unpack
         load(artifact=tmp_path / "model.new", threads=2)

@@ -176,6 +176,20 @@ def test_where_a_run_stands(run: Run, data: Any) -> None:
         run.state_file.write_bytes(whole)
 
 
+def test_an_optimizer_of_other_shapes_never_reaches_its_kernel(run: Run) -> None:
+    """Fused, it would read as many numbers as the weights have, from a tensor that holds one."""
+    whole = run.state_file.read_bytes()
+    network, optimizer = trained()
+    for held in optimizer.state_dict()["state"].values():
+        held["exp_avg"] = torch.zeros(1)
+    try:
+        run.save_state(State(3), network, optimizer)
+        with pytest.raises(UserError, match="does not hold this network's optimizer"):
+            run.load_state(*trained())
+    finally:
+        run.state_file.write_bytes(whole)
+
+
 @examples(60)
 @given(state=harmed_json(asdict(State(3, 1.0, 0.5, 30.0))), counted=harmed_json([None]))
 def test_what_a_state_says(run: Run, state: Any, counted: Any) -> None:

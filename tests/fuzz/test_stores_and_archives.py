@@ -181,6 +181,22 @@ def test_reports(folder: Path, data: Any) -> None:
         assert f"sha256={sha256(artifact)}\n" in card
 
 
+def test_a_report_cannot_add_properties_to_its_card(folder: Path) -> None:
+    artifact = folder / "b.pte"
+    artifact.write_bytes(b"pixels")
+    content = json.loads(json.dumps(REPORT))
+    content["artifact"]["sha256"] = sha256(artifact)
+    assert "model=lffn-s\n" in _card_of(artifact, content)
+    content["facts"]["model"] = "lffn-s\nsha256=0"
+    with pytest.raises(UserError, match="has model"):
+        _card_of(artifact, content)
+
+
+def _card_of(artifact: Path, report: Any) -> str:
+    artifact.with_name(f"{artifact.name}.report.json").write_text(json.dumps(report))
+    return android.card(artifact, "1.5.1")
+
+
 TIMED = {
     "device": {"model": "Phone", "soc": "Chip"},
     "mode": "command",
