@@ -36,6 +36,13 @@ class Checkpoint:
     sha256: str | None = None
     """Of the tensor file, once it is saved or loaded."""
 
+    @property
+    def parent(self) -> str | None:
+        """SHA-256 of the checkpoint that its training began with, where its origin says so."""
+        init = self.origin.get("init")
+        named = init.get("sha256") if isinstance(init, dict) else None
+        return named if isinstance(named, str) else None
+
     def build_float(self) -> nn.Module:
         """The float network with these tensors, in eval mode. Raises UserError if they do not fit."""
         if self.scheme is not None:

@@ -158,7 +158,6 @@ def examine(
 def original_of(checkpoint: Checkpoint, parent: Checkpoint | None) -> Upscaler | None:
     """The float network on whole images: `parent`, or the one that the checkpoint names, if at hand."""
     parent = parent or (None if checkpoint.scheme else checkpoint)
-    named = checkpoint.origin.get("init") or {}
-    if parent is None and (found := find_by_sha256(named.get("sha256"))) is not None:
+    if parent is None and (found := find_by_sha256(checkpoint.parent)) is not None:
         parent = checkpoints.load(found)
     return None if parent is None else parent.build_float()

@@ -36,6 +36,12 @@ def test_round_trip_by_any_of_its_names(saved: Path) -> None:
     assert not loaded.build_float().training
 
 
+@pytest.mark.parametrize("init", [None, "float", {}, {"sha256": 3}, {"file": "float"}])
+def test_a_parent_that_nobody_named(init: object) -> None:
+    assert Checkpoint("lffn-s", 2, None, {}, {"init": init}).parent is None
+    assert Checkpoint("lffn-s", 2, None, {}, {"init": {"sha256": "ab"}}).parent == "ab"
+
+
 def test_observers_keep_their_eps(tmp_path: Path) -> None:
     """torch resets it when a state dict carries no version, as tensors from a file do not."""
     graph = pt2e.prepare(create_model("lffn-s", scale=2), find_scheme("w8a8"), (1, 3, 8, 8))
