@@ -5,6 +5,7 @@ checkpoint at any deployment shape, with the same names and the same numbers.
 """
 
 import copy
+from collections import Counter
 
 import torch
 from torch import Tensor, nn
@@ -40,10 +41,35 @@ def prepare(
     graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
     constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()
+    _bias_per_convolution(graph)
     prepared = prepare_qat_pt2e(graph, SuperResolutionQuantizer(scheme))
     _leave_out(constants, prepared)
     allow_exported_model_train_eval(prepared)
     return prepared
+
+
+def _bias_per_convolution(graph: GraphModule) -> None:
+    """Give every convolution a bias of its own, where a network passes through one more than once.
+
+    Integer kernels hold a bias in steps of the scale of what they read, and each pass reads on a scale
+    of its own. ExecuTorch 1.5.1 would write a shared one in the first pass' steps for all.
+    """
+    uses: Counter[str] = Counter()
+    for node in graph.graph.nodes:
+        if node.target not in WEIGHTED or len(node.args) < 3 or node.args[2] is None:
+            continue
+        bias = node.args[2]
+        uses[bias.target] += 1
+        if uses[bias.target] > 1:
+            name = f"{bias.target}_{uses[bias.target]}"
+            owner, _, leaf = name.rpartition(".")
+            stored = nn.Parameter(graph.get_parameter(bias.target).detach().clone())
+            graph.get_submodule(owner).register_parameter(leaf, stored)
+            with graph.graph.inserting_before(node):
+                own = graph.graph.get_attr(name)
+            own.meta = dict(bias.meta)
+            node.update_arg(2, own)
+    graph.recompile()
 
 
 def _leave_out(constants: set[str], graph: GraphModule) -> None:

@@ -137,6 +137,29 @@ def test_planted_faults_are_found(
     assert any(words in fault for fault in executorch.faults(program, change(content)))
 
 
+class Twice(nn.Module):
+    """One convolution that is passed through again, as MSFIN's recurrent blocks are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.body = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.tail, self.shuffle = nn.Conv2d(8, 12, 1), nn.PixelShuffle(2)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = self.head(lr).relu()
+        for _ in range(2):
+            x = self.body(x).relu()
+        return self.shuffle(self.tail(x))
+
+
+def test_each_pass_has_a_bias_in_its_own_steps(tmp_path: Path) -> None:
+    """ExecuTorch writes a bias that two passes share once, in steps of what the first one reads."""
+    torch.manual_seed(0)
+    program = program_of(Twice(), "int8", (16, 16))
+    executorch.lower(program, FACTS | {"tile": [16, 16]}, tmp_path / "twice.pte")
+    assert executorch.faults(program, (tmp_path / "twice.pte").read_bytes()) == []
+
+
 def test_a_program_in_parts_is_not_proven(tmp_path: Path) -> None:
     program = torch.export.export(Partly(), (torch.rand(1, 3, 8, 8),))
     executorch.lower(program, FACTS, tmp_path / "partly.pte")
