@@ -129,7 +129,7 @@ def _exported(facts: Facts) -> Iterator[str]:
 
 def _time(latency: dict[str, Any]) -> str:
     if "absent" in latency:
-        return f"not measured. {latency['absent']}"
+        return str(latency["absent"])
     ratios = ", ".join(
         f"{ratio:.1f} times as fast as {name}" for name, ratio in latency["against"].items()
     )
