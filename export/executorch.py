@@ -8,6 +8,7 @@ from typing import Any
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
 from torch.export import ExportedProgram
+from torch.fx.traceback import NodeSource
 
 from edgesr import cli
 from edgesr.engines.executorch import FACTS
@@ -16,6 +17,10 @@ from export.pte import census, operators
 from export.report import Proof
 from export.xnn.file import read
 from export.xnn.kernels import upscale
+
+# Each of dozens of passes copies the provenance of every node, which grows with each pass and which
+# nobody reads: a sixth of lowering's time. It is never changed, so a copy may be the same object.
+NodeSource.__deepcopy__ = lambda self, memo: self  # pyright: ignore[reportAttributeAccessIssue]
 
 NAME: str = "executorch"
 FOLD_WEIGHTS: bool = True

@@ -410,9 +410,9 @@ def test_models_lists_every_network_and_what_its_cards_say(capsys) -> None:
 def test_models_as_json(capsys) -> None:
     assert command("models", "--json", "--scale", 3) == 0
     entries = json.loads(capsys.readouterr().out)
-    (lffn,) = (entry for entry in entries if entry["model"] == "lffn-s")
+    (lffn,) = (entry for entry in entries if entry["model"] == "lffn")
     golden = json.loads((Path(__file__).parent / "golden" / "complexity.json").read_text())["networks"]
-    (counted,) = (row for row in golden if (row["model"], row["scale"]) == ("lffn-s", 3))
+    (counted,) = (row for row in golden if (row["model"], row["scale"]) == ("lffn", 3))
     assert (lffn["params"], lffn["macs"]) == (counted["params"], counted["macs"])
     assert (lffn["scale"], lffn["bundled"]) == (3, [])
 

@@ -15,12 +15,14 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
     XNNHeader,
     _get_schema_bytes,
 )
+from executorch.exir import schema
 from executorch.exir._serialize._flatbuffer import _flatc_decompile
 from executorch.exir._serialize._program import (
     PTEFile,
     _extract_delegate_payload,
     deserialize_pte_binary,
 )
+from executorch.exir.schema import DelegateCall, Program
 from numpy.typing import NDArray
 
 from export.stored import File, Operator, Quantization, Tensor
@@ -49,10 +51,10 @@ def delegated(content: bytes, index: int = 0) -> dict[str, Any] | None:
     begin = header.flatbuffer_offset
     exact = re.sub(rb":\s*float\b", b":uint", re.sub(rb"\[float\]", b"[uint]", _get_schema_bytes()))
     with TemporaryDirectory() as folder:
-        schema, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
-        schema.write_bytes(exact)
+        described, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
+        described.write_bytes(exact)
         binary.write_bytes(payload[begin : begin + header.flatbuffer_size])
-        _flatc_decompile(folder, str(schema), str(binary), ["--raw-binary"])
+        _flatc_decompile(folder, str(described), str(binary), ["--raw-binary"])
         return json.loads(Path(folder, "graph.json").read_text())
 
 
@@ -80,11 +82,14 @@ def read(content: bytes) -> File:
     stored = _Stored(graph, deserialize_pte_binary(content))
     described = tensors(graph)
     places = {tensor["id_out"]: index for index, tensor in enumerate(described)}
-    ends = [
-        [index for index, tensor in enumerate(described) if tensor["flags"] & flag]
+    (image,), (upscaled,) = (
+        [
+            index
+            for index, tensor in enumerate(described)
+            if tensor["flags"] & flag and tensor["external_id"] not in stored.given
+        ]
         for flag in (EXTERNAL_INPUT, EXTERNAL_OUTPUT)
-    ]
-    (image,), (upscaled,) = ends
+    )
     return File(
         [stored.tensor(value["xvalue_union"]) for value in graph["xvalues"]],
         [_operator(node, places) for node in graph["xnodes"]],
@@ -99,6 +104,8 @@ class _Stored:
     def __init__(self, graph: dict[str, Any], file: PTEFile) -> None:
         self._names = [data["named_key"] for data in graph["constant_data"]]
         self._named = file.named_data
+        self.given = _given(file.program)
+        """Constants that the program hands in with the image, by their external number."""
 
     def array(self, index: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         """The constant of that number."""
@@ -114,7 +121,9 @@ class _Stored:
         own = value.get("tensor_value", value)
         shape, dtype = tuple(own.get("dims", ())), np.dtype(DTYPES[own["datatype"]])
         buffer = own["constant_buffer_idx"]
-        values = self.array(buffer, dtype, shape) if buffer else None
+        values = self.array(buffer, dtype, shape) if buffer else self.given.get(own["external_id"])
+        if values is not None:
+            values = values.reshape(shape)
         return Tensor(str(own["id_out"]), shape, dtype, self._quantization(value), values)
 
     def _quantization(self, value: dict[str, Any]) -> Quantization | None:
@@ -127,6 +136,19 @@ class _Stored:
         return Quantization.of_channels(
             self.array(own["scale_buffer_idx"], np.float32, count), own["channel_dim"]
         )
+
+
+def _given(program: Program) -> dict[int, NDArray[np.float32]]:
+    """A delegate's arguments lie in the order of their external numbers."""
+    plan = next(plan for plan in program.execution_plan if plan.name == "forward")
+    steps = [step.instr_args for chain in plan.chains for step in chain.instructions]
+    (call,) = (step for step in steps if isinstance(step, DelegateCall))
+    arguments = [plan.values[index].val for index in call.args]
+    return {
+        number: np.frombuffer(program.constant_buffer[value.data_buffer_idx].storage, np.float32)
+        for number, value in enumerate(arguments)
+        if isinstance(value, schema.Tensor) and value.data_buffer_idx
+    }
 
 
 def _operator(node: dict[str, Any], places: dict[int, int]) -> Operator:

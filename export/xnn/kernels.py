@@ -43,8 +43,14 @@ def _channels_first(function: Callable[..., Tensor]) -> Kernel:
 
 
 def _convolution(own: dict[str, Any], x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    depthwise = kernel.shape[0] == 1 and own["groups"] > 1
-    weight = kernel.permute((3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
+    return _convolved(own, x, kernel.permute(0, 3, 1, 2), bias)
+
+
+def _depthwise(own: dict[str, Any], x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    return _convolved(own, x, kernel.permute(3, 0, 1, 2), bias)
+
+
+def _convolved(own: dict[str, Any], x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     strides = (own["subsampling_height"], own["subsampling_width"])
     dilations = (own["dilation_height"], own["dilation_width"])
     return F.conv2d(
@@ -93,7 +99,7 @@ KERNELS: dict[str, Kernel] = {
     **{f"Concatenate{n}": lambda own, inputs: torch.cat(inputs, own["axis"]) for n in (2, 3, 4, 5)},
     "Conv2d": _channels_first(_convolution),
     "Convert": _of(lambda x: x),
-    "DepthwiseConv2d": _channels_first(_convolution),
+    "DepthwiseConv2d": _channels_first(_depthwise),
     "Div": _of(torch.div),
     "Exp": _of(torch.exp),
     "Gelu": _of(F.gelu),

@@ -37,7 +37,8 @@ def lowerings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         role: str, model: str, scale: int, size: tuple[int, int], scheme: str
     ) -> ExportedProgram:
         roles.append(role)
-        return torch.export.export(nn.Conv2d(3, 3, 1), (torch.rand(1, 3, *size),))
+        network = nn.Sequential(nn.Conv2d(3, 12, 1), nn.PixelShuffle(2))
+        return torch.export.export(network, (torch.rand(1, 3, *size),))
 
     monkeypatch.setattr(contenders, "program", recorded)
     return roles
@@ -49,6 +50,7 @@ def facts_only(monkeypatch: pytest.MonkeyPatch, lowerings: list[str]) -> None:
     monkeypatch.setattr(
         executorch, "lower", lambda program, facts, path: path.write_text(json.dumps(facts))
     )
+    monkeypatch.setattr(contenders, "try_out", lambda path: None)
     monkeypatch.setattr(contenders, "open_file", lambda path: (json.loads(path.read_text()), None))
 
 

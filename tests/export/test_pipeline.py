@@ -178,8 +178,8 @@ def test_choice_of_checkpoint(
     monkeypatch: pytest.MonkeyPatch, qat_checkpoint: Path, float_checkpoint: Path, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"recipes\.qat --model lffn-s --scale 2"):
-        choose_checkpoint(None, "lffn-s", 2, None)
+    with pytest.raises(UserError, match=r"recipes\.qat --model lffn --scale 2"):
+        choose_checkpoint(None, "lffn", 2, None)
     with pytest.raises(UserError, match="Known scales"):
         choose_checkpoint(None, "lffn-s", 0, None)
     with pytest.raises(UserError, match="give --model too"):

@@ -99,7 +99,7 @@ def test_ensemble_of_a_tiled_artifact(
         (["--model", "bicubik"], "Did you mean 'bicubic'"),
         (["--model", "bicubic", "--scale", "5"], "Known scales"),
         (["--model", "lffn-s", "--scale", "0"], "Known scales"),
-        (["--model", "lffn-s", "--scale", "3"], "give --checkpoint"),
+        (["--model", "mlrn", "--scale", "3"], "give --checkpoint"),
         (["--checkpoint", "nowhere"], "two files"),
         (["--artifact", "nowhere.pte"], "does not exist"),
     ],

@@ -250,7 +250,7 @@ def test_a_qat_checkpoint_is_taken_as_it_is(
         ),
         (["--checkpoint", "CKPT", "--data", "IMAGES", "--holdout", "9"], "leaves none of the 6"),
         (["--checkpoint", "nowhere"], "two files"),
-        (["--model", "lffn-s", "--scale", "3"], "No w8a8 weights of lffn-s x3 come with edgesr"),
+        (["--model", "mlrn", "--scale", "3"], "No w8a8 weights of mlrn x3 come with edgesr"),
         (["--model", "bicubic"], "no parameters"),
         (["--model", "msfin-x"], "Did you mean"),
     ],
