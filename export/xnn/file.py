@@ -123,7 +123,7 @@ class _Stored:
         buffer = own["constant_buffer_idx"]
         values = self.array(buffer, dtype, shape) if buffer else self.given.get(own["external_id"])
         if values is not None:
-            values = values.reshape(shape)
+            values = values.reshape(-1)[: int(np.prod(shape))].reshape(shape)  # storage is aligned
         return Tensor(str(own["id_out"]), shape, dtype, self._quantization(value), values)
 
     def _quantization(self, value: dict[str, Any]) -> Quantization | None:
