@@ -8,7 +8,7 @@ from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.exir.schema import DelegateCall, ExecutionPlan, KernelCall
 
 from export.census import Census, Operator, counted
-from export.xnn.file import delegated, kind, tensors
+from export.xnn.file import delegated, forward, kind, tensors
 
 FLOAT = "xnn_datatype_fp32"
 INT8 = "xnn_datatype_qint8"
@@ -19,9 +19,9 @@ MOVERS = {"Convert"}
 
 def census(path: Path) -> Census:
     """Count a .pte's operators, inside its delegates and outside."""
-    plan, graphs = _opened(path)
+    plan, steps, graphs = _opened(path)
     return counted(
-        _in_order(plan, graphs),
+        _in_order(plan, steps, graphs),
         partitions=len(graphs),
         float_weight_bytes=sum(_float_weight_bytes(graph) for graph in graphs),
         planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
@@ -33,26 +33,22 @@ def operators(path: Path) -> list[Operator]:
     return _in_order(*_opened(path))
 
 
-def _opened(path: Path) -> tuple[ExecutionPlan, list[dict[str, Any]]]:
-    """The program's plan, and the graphs of its delegates in the order of their calls."""
+def _opened(path: Path) -> tuple[ExecutionPlan, list[Any], list[dict[str, Any]]]:
+    """The program's plan and steps, and the graphs of its delegates in the order of their calls."""
     content = path.read_bytes()
-    plan = next(p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward")
+    plan, steps = forward(deserialize_pte_binary(content).program)
     graphs = [
         graph
-        for index in range(sum(isinstance(call, DelegateCall) for call in _calls(plan)))
+        for index in range(sum(isinstance(step, DelegateCall) for step in steps))
         if (graph := delegated(content, index)) is not None
     ]
-    return plan, graphs
+    return plan, steps, graphs
 
 
-def _calls(plan: ExecutionPlan) -> list[Any]:
-    return [step.instr_args for chain in plan.chains for step in chain.instructions]
-
-
-def _in_order(plan: ExecutionPlan, graphs: list[dict[str, Any]]) -> list[Operator]:
+def _in_order(plan: ExecutionPlan, steps: list[Any], graphs: list[dict[str, Any]]) -> list[Operator]:
     found: list[Operator] = []
     delegates = iter(enumerate(graphs))
-    for call in _calls(plan):
+    for call in steps:
         if isinstance(call, KernelCall):
             found.append(Operator(plan.operators[call.op_index].name, "other", None))
         elif isinstance(call, DelegateCall):

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgesr.engines import mil_shapes
+from edgesr.engines.mil_shapes import Number
 
 Kernel = Callable[..., Tensor | Sequence[Tensor]]
-Number = Tensor | float
 
 INTEGERS = {"int8": torch.int8, "uint8": torch.uint8}
 

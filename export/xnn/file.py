@@ -22,7 +22,7 @@ from executorch.exir._serialize._program import (
     _extract_delegate_payload,
     deserialize_pte_binary,
 )
-from executorch.exir.schema import DelegateCall, Program
+from executorch.exir.schema import DelegateCall, ExecutionPlan, Program
 from numpy.typing import NDArray
 
 from export.stored import File, Operator, Quantization, Tensor
@@ -37,6 +37,12 @@ NONE = 0xFFFFFFFF
 """The number of a tensor that is not there."""
 EXTERNAL_INPUT, EXTERNAL_OUTPUT = 1, 2
 """Flags of a tensor."""
+
+
+def forward(program: Program) -> tuple[ExecutionPlan, list[Any]]:
+    """What a .pte does with an image: its plan, and the steps of it in turn."""
+    plan = next(plan for plan in program.execution_plan if plan.name == "forward")
+    return plan, [step.instr_args for chain in plan.chains for step in chain.instructions]
 
 
 def delegated(content: bytes, index: int = 0) -> dict[str, Any] | None:
@@ -140,8 +146,7 @@ class _Stored:
 
 def _given(program: Program) -> dict[int, NDArray[np.float32]]:
     """A delegate's arguments lie in the order of their external numbers."""
-    plan = next(plan for plan in program.execution_plan if plan.name == "forward")
-    steps = [step.instr_args for chain in plan.chains for step in chain.instructions]
+    plan, steps = forward(program)
     (call,) = (step for step in steps if isinstance(step, DelegateCall))
     arguments = [plan.values[index].val for index in call.args]
     return {
