@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgesr.data.drawn import drawn_pairs
-from edgesr.data.images import to_tensor, to_uint8
+from edgesr.data.drawn import drawn_lr
+from edgesr.data.images import to_uint8
 from edgesr.engines import Artifact, open_artifact
 from edgesr.errors import UserError
 from edgesr.quantization import find_scheme, pt2e
@@ -165,7 +165,7 @@ def check_emulator(qemu: Path, path: Path, cpus: Iterable[str] = CPUS) -> None:
     runner, and no artifact.
     """
     artifact = _integer_artifact(path)
-    tiles = tiles_of(artifact, [to_tensor(next(drawn_pairs(2, 1, 48)).lr)], 0)
+    tiles = tiles_of(artifact, [drawn_lr((24, 24))], 0)
     starts = commands(qemu, path, cpus)
     for cpu, difference in compare(artifact, tiles, starts, lambda: None).items():
         if failures := difference.failures(EXACT):
@@ -190,12 +190,8 @@ def _lower_integers(target: Target, path: Path) -> None:
     wide = nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 1), nn.ReLU()
     ends = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(64, 12, 3, padding=1)
     network = nn.Sequential(ends[0], *wide, ends[1], nn.PixelShuffle(2)).eval()
-    lr, scheme = to_tensor(next(drawn_pairs(2, 1, 48)).lr), find_scheme("int8")
-    graph = pt2e.prepare(network, scheme, (1, 3, 24, 24))
-    with torch.no_grad():
-        graph(lr)
-    pt2e.freeze(graph, lr)
-    program = torch.export.export(pt2e.convert(graph, fold_weights=target.FOLD_WEIGHTS), (lr,))
+    lr, scheme = drawn_lr((24, 24)), find_scheme("int8")
+    program = pt2e.calibrated_program(network, scheme, lr, fold_weights=target.FOLD_WEIGHTS)
     options = target.chosen(scheme.name, {}) if isinstance(target, HasOptions) else {}
     facts = {"model": "integers", "scale": 2, "scheme": scheme.name, "tile": [24, 24], "overlap": 0}
     target.lower(program, facts | options | {"multiple": 1, "checkpoint_sha256": "none"}, path)

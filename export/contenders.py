@@ -14,8 +14,7 @@ from torch.export import ExportedProgram
 
 from edgesr import Upscaler
 from edgesr.checkpoint import Checkpoint
-from edgesr.data.drawn import drawn_pairs
-from edgesr.data.images import to_tensor
+from edgesr.data.drawn import drawn_lr
 from edgesr.engines import INTERPRETED, SUFFIXES, Artifact, file_name, open_artifact
 from edgesr.engines.executorch import open_file
 from edgesr.engines.trial import try_out
@@ -115,14 +114,8 @@ def program(role: str, model: str, scale: int, size: tuple[int, int], scheme: st
         return torch.export.export(network, (torch.rand(shape),))
     if role == EDGE:
         return pt2e.float_program(Checkpoint(model, scale, None, network.state_dict()), shape)
-    graph = pt2e.prepare(network, find_scheme(scheme), shape)
-    drawn = next(drawn_pairs(2, 1, size=2 * max(size)))
-    lr = to_tensor(drawn.lr)[:, :, : size[0], : size[1]].contiguous()
-    with torch.no_grad():
-        graph(lr)
-    pt2e.freeze(graph, lr)
-    converted = pt2e.convert(graph, fold_weights=executorch.FOLD_WEIGHTS)
-    return torch.export.export(converted, (lr,))
+    lr, fold = drawn_lr(size), executorch.FOLD_WEIGHTS
+    return pt2e.calibrated_program(network, find_scheme(scheme), lr, fold_weights=fold)
 
 
 def fresh(model: str, scale: int) -> nn.Module:

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgesr.data.drawn import drawn_pairs
-from edgesr.data.images import to_tensor
+from edgesr.data.drawn import drawn_lr
 from edgesr.engines import Artifact
 from edgesr.quantization import find_scheme, pt2e
 from export.choose import FP32
@@ -105,18 +104,15 @@ PEERS: dict[str, Callable[[int], nn.Module]] = {
 
 def lower(name: str, like: Artifact, folder: Path) -> Path:
     """A peer as `like` is: for the same runtime, scale, scheme and tile; calibrated on a drawn image."""
-    target, shape = find_target(like.path), (1, 3, *like.tile)
+    target = find_target(like.path)
     torch.manual_seed(SEED)
     network = PEERS[name](like.scale).eval()
-    lr = to_tensor(next(drawn_pairs(2, 1, size=2 * max(like.tile))).lr)
-    lr = lr[:, :, : like.tile[0], : like.tile[1]].contiguous()
-    program = torch.export.export(network, (lr,))
-    if like.scheme != FP32:
-        graph = pt2e.prepare(network, find_scheme(like.scheme), shape)
-        with torch.no_grad():
-            graph(lr)
-        pt2e.freeze(graph, lr)
-        program = torch.export.export(pt2e.convert(graph, fold_weights=target.FOLD_WEIGHTS), (lr,))
+    lr = drawn_lr(like.tile)
+    if like.scheme == FP32:
+        program = torch.export.export(network, (lr,))
+    else:
+        scheme = find_scheme(like.scheme)
+        program = pt2e.calibrated_program(network, scheme, lr, fold_weights=target.FOLD_WEIGHTS)
     options = target.chosen(like.scheme, {}) if isinstance(target, HasOptions) else {}
     facts = {"model": name, "scale": like.scale, "scheme": like.scheme, "tile": list(like.tile)}
     facts |= {"overlap": 0, "multiple": 1, "checkpoint_sha256": UNTRAINED}

@@ -12,8 +12,7 @@ from edgesr import Upscaler
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import load_benchmark
-from edgesr.data.drawn import drawn_pairs
-from edgesr.data.images import to_tensor
+from edgesr.data.drawn import drawn_lr, drawn_pairs
 from edgesr.engines import file_name, open_artifact
 from edgesr.errors import UserError
 from edgesr.files import move, remove, replacing, sha256, size
@@ -119,9 +118,7 @@ def build(request: Request, fold_weights: bool) -> tuple[Upscaler, ExportedProgr
         return checkpoint.build_float(), pt2e.float_program(checkpoint, shape), None
     graph = pt2e.fake_quantized(checkpoint, shape)
     converted = pt2e.convert(graph, fold_weights=fold_weights)
-    height, width = request.tile
-    drawn = next(drawn_pairs(2, 1, size=2 * max(request.tile)))
-    lr = to_tensor(drawn.lr)[:, :, :height, :width].contiguous()
+    lr = drawn_lr(request.tile)
     with torch.no_grad():
         inexact = (graph(lr) - converted(lr)).abs().max().item()
     return graph, torch.export.export(converted, (lr,)), inexact

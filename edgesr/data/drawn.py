@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from edgesr.data.benchmarks import Pair, make_pair
+from edgesr.data.images import to_tensor
 
 Plane = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Image.Image]
@@ -35,6 +37,13 @@ def drawn_pairs(scale: int, count: int = 24, size: int = 192, seed: int = 0) -> 
     """The same images with the LR of each, named drawn00, drawn01 and so on."""
     for index in range(count):
         yield make_pair(f"drawn{index:02}", _drawn(index, size, seed), scale)
+
+
+def drawn_lr(size: tuple[int, int]) -> Tensor:
+    """An LR image (1,3,*size) in [0,1] to try a network on, the same one each time."""
+    height, width = size
+    drawn = next(drawn_pairs(2, 1, size=2 * max(size)))
+    return to_tensor(drawn.lr)[:, :, :height, :width].contiguous()
 
 
 def _drawn(index: int, size: int, seed: int) -> NDArray[np.uint8]:

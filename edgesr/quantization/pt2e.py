@@ -175,6 +175,17 @@ def quantized_program(
     return torch.export.export(graph, (torch.rand(lr_shape),))
 
 
+def calibrated_program(
+    model: nn.Module, scheme: Scheme, lr: Tensor, *, fold_weights: bool
+) -> ExportedProgram:
+    """A float network that has seen one LR (1,3,h,w) and was not trained: for its cost, not its SR."""
+    graph = prepare(model, scheme, (1, 3, lr.shape[2], lr.shape[3]))
+    with torch.no_grad():
+        graph(lr)
+    freeze(graph, lr)
+    return torch.export.export(convert(graph, fold_weights=fold_weights), (lr,))
+
+
 def float_program(checkpoint: Checkpoint, lr_shape: LrShape) -> ExportedProgram:
     """A float checkpoint's edge form as the program that every target lowers, at one LR shape."""
     edge = edge_form(checkpoint.build_float(), lr_shape[2:])
