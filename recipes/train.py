@@ -69,6 +69,13 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--stage", metavar="NAME", help="of the paper's recipe (python -m recipes.papers lists them)")
     add("--optimizer", metavar="NAME", help="adam or adamp (default: the paper's)")
+    add("--decay", metavar="NAME", help="of the learning rate: cosine or halving (default: the paper's)")
+    add(
+        "--final-lr",
+        type=float,
+        metavar="X",
+        help="last learning rate (default: the paper's share of --lr)",
+    )
     add("--ema", type=float, metavar="X", help="keep averaged weights, such as 0.999 (default: none)")
     add(
         "--accumulate",
