@@ -36,7 +36,6 @@ measured first: the float network, the graph that was trained and every exported
 Without --benchmark nothing is run: cards are written again from what was measured before. Without
 --model all of them are.
 """
-MEASURED = weights.FOLDER / "measured"
 TILE, OVERLAP = "64x64", 8
 
 
@@ -151,7 +150,7 @@ def _sets(args: argparse.Namespace) -> list[tuple[str, int]]:
 
 
 def _measured(model: str, scale: int) -> Path:
-    return MEASURED / weights.path(model, scale, None).with_suffix(".json").name
+    return weights.MEASURED / weights.path(model, scale, None).with_suffix(".json").name
 
 
 def _weights(path: Path) -> Weights:

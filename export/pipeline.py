@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from edgesr import Upscaler
+from edgesr import Upscaler, weights
 from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import load_benchmark
@@ -136,6 +136,7 @@ def examine(
         parity=Parity("fake-quant graph" if request.checkpoint.scheme else "float network"),
         budget=budget_of(target, request.scheme, request.options),
         converted_difference=inexact,
+        shipped=weights.scores(artifact.model, artifact.scale, request.checkpoint.sha256),
     )
     original = original_of(request.checkpoint, request.parent) if request.benchmarks else None
     for folder in request.benchmarks:

@@ -113,6 +113,8 @@ class Report:
     converted_difference: float | None
     """Largest difference of fake-quantized and converted graph, in [0,1]: must be 0. None for fp32."""
     quality: dict[str, Quality] = field(default_factory=dict)
+    shipped: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Of bundled weights, what their card says: benchmark → form → PSNR in dB. Not measured here."""
     latency: dict[str, Any] = field(default_factory=dict)
     """Empty where the runtime is not to be had here; `no_latency` says why."""
     no_latency: str = ""
@@ -175,6 +177,9 @@ class Report:
         for name, quality in self.quality.items():
             figures = {k: v for k, v in quality.to_json().items() if v is not None}
             lines.append(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+        for name, forms in self.shipped.items():
+            figures = ", ".join(f"{form} {psnr:.3f}" for form, psnr in forms.items())
+            lines.append(f"{name}, dB as the card of these weights says: {figures}")
         lines.append(self._speed())
         return "\n".join(lines)
 
@@ -195,6 +200,7 @@ class Report:
             "census": {k: v for k, v in asdict(self.census).items() if k != "planned_bytes"},
             "parity": self.parity.to_json() | {"converted_max_difference": self.converted_difference},
             "quality": {name: quality.to_json() for name, quality in self.quality.items()},
+            **({"shipped": self.shipped} if self.shipped else {}),
             "latency": self.latency or {"absent": self.no_latency},
             "memory": {
                 "planned_bytes": self.census.planned_bytes,

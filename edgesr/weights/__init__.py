@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from edgesr.checkpoint import paths
+from edgesr.files import read_json
 
 FOLDER = Path(__file__).parent
+MEASURED = FOLDER / "measured"
+"""What the cards say of exported files, as JSON: `python -m export.model_card` writes it."""
 
 
 def path(model: str, scale: int, scheme: str | None) -> Path:
@@ -23,3 +26,14 @@ def bundled(model: str, scale: int) -> list[Path]:
     plain = path(model, scale, None)
     found = [plain, *sorted(FOLDER.glob(f"{plain.stem}_*.safetensors"))]
     return [file for file in found if all(part.is_file() for part in paths(file))]
+
+
+def scores(model: str, scale: int, sha256: str | None) -> dict[str, dict[str, float]]:
+    """PSNR in dB on Y, as the card of bundled weights says: benchmark → form (float, pte …).
+
+    Empty where the checkpoint of that SHA-256 is not the one that was measured.
+    """
+    file = MEASURED / path(model, scale, None).with_suffix(".json").name
+    forms = read_json(file)["forms"].values() if file.is_file() else []
+    sets = next((form["sets"] for form in forms if form["checkpoint"]["sha256"] == sha256), {})
+    return {name: {form: row["psnr"] for form, row in rows.items()} for name, rows in sets.items()}

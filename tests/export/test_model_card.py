@@ -72,7 +72,7 @@ def folder(
     for name in (exported.name, f"{exported.name}.report.json"):
         shutil.copy(exported.with_name(name), tmp_path / "artifacts")
     monkeypatch.setattr(weights, "FOLDER", bundled)
-    monkeypatch.setattr(model_card, "MEASURED", bundled / "measured")
+    monkeypatch.setattr(weights, "MEASURED", bundled / "measured")
     monkeypatch.setitem(MODELS, "lffn-s", replace(MODELS["lffn-s"], build=small_networks["lffn-s"]))
     monkeypatch.setattr(compare, "DRAWN_IMAGES", 1)
     monkeypatch.chdir(tmp_path)
@@ -94,6 +94,9 @@ def test_weights_are_measured_and_described_by_one_command(
     text = (folder / "lffn-s_x2.md").read_text(encoding="utf-8")
     measured = json.loads((folder / "measured" / "lffn-s_x2.json").read_text())["forms"]["w8a8"]
     pte = measured["sets"]["Two"]["pte"]
+    sha256 = measured["checkpoint"]["sha256"]
+    assert weights.scores("lffn-s", 2, sha256)["Two"]["pte"] == pte["psnr"]
+    assert weights.scores("lffn-s", 2, "of others") == {}
     row = f"w8a8, as the .pte computes it {pte['psnr']:.3f} / {pte['ssim']:.4f}"
     assert row in " ".join(text.replace("|", " ").split())
     assert measured["reports"][0]["artifact"]["file"] in text

@@ -57,3 +57,12 @@ def test_a_conversion_that_is_not_exact() -> None:
     report = sound()
     report.converted_difference = 1e-7
     assert report.failures == ["fake-quant and converted graph differ by 1e-07"]
+
+
+def test_what_a_card_says_is_not_taken_for_measured() -> None:
+    report = sound()
+    assert "shipped" not in report.to_json()
+    report.shipped = {"Set5": {"float": 31.0, "pte": 30.95}}
+    assert report.to_json()["shipped"] == report.shipped
+    assert report.to_json()["quality"] == {}
+    assert "Set5, dB as the card of these weights says: float 31.000, pte 30.950" in report.summary()
