@@ -4,7 +4,7 @@ FFmpeg does the work, which the package `av` (PyAV) brings along. Files come fro
 held to containers that hold their own content: no playlist, no network, no other file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -71,7 +71,7 @@ def read_video(path: Path) -> Video:
         count, begin, end = _survey(container, stream)
         codec = None if sound is None else sound.codec_context.codec.canonical_name
     with opened_video(path) as container:
-        first = next(frames(container, path, lambda _: None), None)
+        first = next((part for part in parts(container, path) if isinstance(part, tuple)), None)
         if first is None:
             raise UserError(f"{path} holds no frame of a video.")
         picture = first[1]
@@ -113,7 +113,7 @@ def opened_video(path: Path) -> Iterator["InputContainer"]:
 
 @contextmanager
 def _refused(path: Path) -> Iterator[None]:
-    """What FFmpeg finds wrong with a file is a UserError; what the system refuses stays an OSError."""
+    """What FFmpeg finds wrong with a file is a UserError, input and output errors of reading too."""
     from av.error import FFmpegError
 
     try:
@@ -123,8 +123,6 @@ def _refused(path: Path) -> Iterator[None]:
     except PermissionError:
         raise UserError(f"{path} may not be read. Check its permissions.") from None
     except (FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
-            raise
         said = getattr(error, "strerror", None) or error
         raise UserError(
             f"{path} could not be read as a video: {said}. It may be cut short or damaged; "
@@ -142,10 +140,8 @@ def tracks(container: "InputContainer") -> "tuple[VideoStream, Any]":
     return moving[0], next(iter(container.streams.audio), None)
 
 
-def frames(
-    container: "InputContainer", path: Path, copy: "Callable[[Packet], None]"
-) -> "Iterator[tuple[VideoFrame, Picture]]":
-    """The frames in the order in which they are shown; packets of sound go to `copy` as they come.
+def parts(container: "InputContainer", path: Path) -> "Iterator[Packet | tuple[VideoFrame, Picture]]":
+    """Packets of sound as they come, and frames, also as pictures, in the order in which they are shown.
 
     UserError where one is damaged, of another size than the first, or of colours not understood.
     """
@@ -155,7 +151,7 @@ def frames(
         for packet in container.demux([one for one in (stream, sound) if one is not None]):
             if packet.stream is not stream:
                 if packet.dts is not None:  # the end of the track has none
-                    copy(packet)
+                    yield packet
                 continue
             if packet.is_corrupt:
                 raise ValueError("a part of it is missing")

@@ -118,9 +118,13 @@ def write_video(
         av.open(f"file:{temporary}", "w", form.container) as target,
     ):
         writer = _Writer(target, *reading.tracks(source), form.encoder(video.transparent))
-        for frame, picture in reading.frames(source, video.path, writer.copy):
-            writer.write(enlarge(picture), frame)
-            count += 1
+        for part in reading.parts(source, video.path):
+            if isinstance(part, tuple):
+                frame, picture = part
+                writer.write(enlarge(picture), frame)
+                count += 1
+            else:
+                writer.copy(part)
         writer.close()
     return count
 

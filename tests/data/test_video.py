@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesr.data.images import Picture
-from edgesr.data.video import Video, frames, opened_video, read_video
+from edgesr.data.video import Video, opened_video, parts, read_video
 from edgesr.data.video_writing import check_video, write_video
 from edgesr.errors import UserError
 from tests.clips import TIMES, pictures, save_clip, sound_of, times_of
@@ -22,7 +22,7 @@ def levels(picture: Picture) -> np.ndarray:
 
 def read(path: Path) -> list[np.ndarray]:
     with opened_video(path) as container:
-        return [levels(picture) for _, picture in frames(container, path, lambda _: None)]
+        return [levels(part[1]) for part in parts(container, path) if isinstance(part, tuple)]
 
 
 def doubled(picture: Picture) -> np.ndarray:
@@ -175,14 +175,13 @@ def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:
 def test_a_frame_is_written_before_the_next_is_read(tmp_path: Path, monkeypatch) -> None:
     """So memory is that of one, however many there are."""
     source, events = save_clip(tmp_path / "a.mp4", pictures(5, 24, 32)), []
-    real = frames
 
     def watched(*arguments: Any) -> Any:
-        for number, frame in enumerate(real(*arguments)):
+        for number, part in enumerate(parts(*arguments)):
             events.append(("read", number))
-            yield frame
+            yield part
 
-    monkeypatch.setattr("edgesr.data.video.frames", watched)
+    monkeypatch.setattr("edgesr.data.video.parts", watched)
     video = read_video(source)
     events.clear()
     out = tmp_path / "out.mkv"
