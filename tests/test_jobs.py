@@ -256,6 +256,7 @@ def test_animations_stay_what_they_are(tmp_path: Path, capsys) -> None:
 
 def test_a_video_beside_images(tmp_path: Path, capsys) -> None:
     """By name or pattern; of a folder, the images are taken."""
+    (tmp_path / "in").mkdir()
     clip = save_clip(tmp_path / "in" / "a.mp4", pictures(3, 8, 10), sound="aac")
     still = save(tmp_path / "in" / "b.png")
     save_clip(tmp_path / "in" / "c.avi", pictures(3, 8, 16), codec="mpeg4", tick=Fraction(1, 25))
@@ -292,8 +293,8 @@ def test_a_video_on_a_full_disk_and_one_that_is_stopped(tmp_path: Path) -> None:
     noise = [RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(30)]
     clip = save_clip(tmp_path / "a.mp4", noise, times=range(0, 1200, 40))
     (tmp_path / "out").mkdir()
+    limit = (20_000, 20_000)
     for suffix in (".mp4", ".webm"):
-        limit = (20_000, 20_000)
         process = start(
             clip, "--out", tmp_path / "out" / f"big{suffix}",
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),

@@ -94,8 +94,9 @@ def _line(columns: Sequence[int], writer: int, reader: int, last: int) -> str:
     to_x, to_y = _x(columns[reader]), MARGIN + ROW * (reader + 0.5)
     if x == to_x:
         return f"M{x} {y}V{to_y}"
-    turn = to_y - ROW
-    return f"M{x} {y if reader == last else turn}V{turn}C{x} {turn + ROW / 2} {to_x} {turn + ROW / 2} {to_x} {to_y}"
+    turn, middle = to_y - ROW, to_y - ROW / 2
+    down = f"M{x} {y if reader == last else turn}V{turn}"
+    return f"{down}C{x} {middle} {to_x} {middle} {to_x} {to_y}"
 
 
 def _x(column: int) -> float:
