@@ -13,6 +13,8 @@ from edgesr import cli
 from edgesr.catalogue import Entry, catalogue, exported
 from edgesr.compare import Options, compare_images
 from edgesr.data import FORMATS
+from edgesr.data.video import VIDEOS
+from edgesr.data.video_writing import VIDEO_FORMATS
 from edgesr.engines import SUFFIXES
 from edgesr.errors import UserError
 from edgesr.jobs import Done, Job, Policy, find_jobs, run_job
@@ -25,13 +27,22 @@ EXAMPLES = """examples:
   python -m edgesr upscale photos/ 'more/*.png' --model bicubic --scale 2 --out large/ --resume
   python -m edgesr upscale photo.jpg --checkpoint runs/mine/checkpoint --out photo_large.png
   python -m edgesr upscale photo.jpg --model msfin-s --engine executorch --out photo_large.png
+  python -m edgesr upscale clip.mp4 --model msfin-s --out clip_large.mp4
 """
 UPSCALE = f"""Enlarge images: any format that Pillow opens; animated GIF, APNG and WebP frame by frame.
+And short videos: {", ".join(sorted(VIDEOS))}.
 
 Written are {", ".join(FORMATS)}. Transparency, greyness and the colour profile
 are kept, the EXIF orientation is applied, 16 bits per channel stay 16 in PNG and TIFF. PNG and TIFF are
 written row by row, so what comes out may be larger than memory; other formats are written in one piece
-and their limit is said before any work. Videos are left out."""
+and their limit is said before any work.
+
+Videos are written as {", ".join(VIDEO_FORMATS)}: H.264, but VP9 in .webm, in 8 bits, with the frames'
+times, turned upright, the first sound track copied and other tracks left out. Transparency is kept in
+.webm and .mkv and refused in others; HDR is refused. H.264 wants even sides: it gets the last row or
+column twice. A video is made in one go, never resumed half-way. Needs pip install 'edgesr[video]'."""
+LONG = 60
+"""Seconds from which on a clip's time is estimated in words."""
 COMPARE = """From an HR image: its LR by MATLAB's bicubic, then bicubic enlargement, the network in float
 and in int8, and HR, side by side with zoomed parts and PSNR and SSIM (on Y, as recipes.evaluate) under
 each, and by how many 8-bit levels each is off. Int8 is the --artifact, or what the bundled or named
@@ -51,7 +62,7 @@ def entry() -> None:
 
 
 def upscale(arguments: argparse.Namespace) -> None:
-    """Upscale every image; a bad one among several is reported and passed over."""
+    """Upscale every image or video; a bad one among several is reported and passed over."""
     Image.MAX_IMAGE_PIXELS = None  # users chose their files; `run_job` has a limit
     policy = Policy(arguments.force, arguments.resume)
     runner = open_runner(_request(arguments))
@@ -109,14 +120,18 @@ def _upscale_one(job: Job, runner: Runner, policy: Policy, count: str = "") -> N
     began = time.monotonic()
     with ExitStack() as stack:
 
-        def on_start(tiles: int) -> OnTile | None:
+        def on_start(tiles: int, frames: int) -> OnTile | None:
             if tiles == 1:
                 return None
             bar = stack.enter_context(cli.Progress(tiles, count + job.source.name, "tile"))
-            started = time.monotonic()
+            started, of_one = time.monotonic(), tiles // frames
 
             def on_tile(done: int, _: int) -> None:
-                bar.advance(speed=f"{1000 * (time.monotonic() - started) / done:.0f} ms/tile")
+                seconds = time.monotonic() - started
+                facts = {"frame": f"{-(-done // of_one)}/{frames}"} if frames > 1 else {}
+                bar.advance(1, **facts, speed=f"{1000 * seconds / done:.0f} ms/tile")
+                if done == of_one and frames * seconds > LONG:
+                    print(_estimate(job, frames, seconds), file=sys.stderr, flush=True)
 
             return on_tile
 
@@ -125,6 +140,8 @@ def _upscale_one(job: Job, runner: Runner, policy: Policy, count: str = "") -> N
         print(f"{job.source}  is there already  {job.out}", flush=True)
         return
     print(_line(job, done, runner.scale, time.monotonic() - began), flush=True)
+    if done.tracks_left_out:
+        print(f"{job.source}: left out {', '.join(done.tracks_left_out)} tracks", file=sys.stderr)
     if done.left_out:
         print(
             f"{job.source} has {done.left_out} more frames or pages: the first was taken",
@@ -138,6 +155,16 @@ def _line(job: Job, done: Done, scale: int, seconds: float) -> str:
     frames = f"{done.frames} frames  " if done.frames > 1 else ""
     pieces = f"{done.tiles} tile{'s' * (done.tiles > 1)}"
     return f"{job.source}  {sizes}  {frames}{pieces}  {seconds:.2f} s  {job.out}"
+
+
+def _estimate(job: Job, frames: int, seconds: float) -> str:
+    """What a user may want to know before waiting, from the first frame."""
+    minutes = round(frames * seconds / 60)
+    about = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(minutes, 1)} min"
+    return (
+        f"{job.source}: {frames} frames, {seconds:.1f} s for the first, so about {about} for all. "
+        "Ctrl-C stops and leaves no file."
+    )
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -204,8 +231,14 @@ def _add_upscale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("images", nargs="+", metavar="IMAGE|FOLDER|PATTERN", help="what to enlarge")
-    add("--out", type=Path, required=True, metavar="PATH", help="file for one image, else folder")
+    add("images", nargs="+", metavar="FILE|FOLDER|PATTERN", help="what to enlarge")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="file for one image, else folder",
+    )
     add("--model", metavar="NAME", help=f"one of {', '.join(MODELS)}")
     add("--scale", type=int, choices=SCALES, help="default 4, or what the file given is for")
     add("--checkpoint", type=Path, metavar="CKPT", help="weights other than the bundled ones")

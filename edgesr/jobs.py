@@ -1,8 +1,9 @@
-"""Image files and folders through a runner: which file becomes which, what is there already."""
+"""Image files, folders and videos through a runner: which file becomes which, what is there already."""
 
 import glob
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from PIL import Image
 
 from edgesr.data.formats import WHOLE, check_fits, writable
 from edgesr.data.frames import Clip, loop_of, read_frames, read_header, readable_suffixes, write_clip
-from edgesr.data.images import Levels, find_images, opened, read_picture
+from edgesr.data.images import Levels, Picture, find_images, opened, read_picture
+from edgesr.data.video import VIDEOS, Video, read_video
+from edgesr.data.video_writing import VIDEO_FORMATS, check_video, stored_size, video_format, write_video
 from edgesr.errors import UserError
 from edgesr.runner import OnTile, Runner
 
-VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
+OnStart = Callable[[int, int], OnTile | None]
+"""Called with the numbers of tiles and frames before the first; gives what to call after each tile."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,15 @@ class Policy:
 
 @dataclass(frozen=True)
 class Job:
-    """One image and the file that it becomes."""
+    """One image or video and the file that it becomes."""
 
     source: Path
     out: Path
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is a video; animated images are not."""
+        return self.source.suffix.lower() in VIDEOS
 
 
 @dataclass(frozen=True)
@@ -45,13 +54,16 @@ class Done:
     """LR height and width, upright."""
     left_out: int = 0
     """Frames or pages beyond the first that the format written cannot hold."""
+    tracks_left_out: tuple[str, ...] = ()
+    """Kinds of the tracks of a video that are not carried along."""
 
 
 def find_jobs(inputs: list[str], out: Path, *, scale: int, policy: Policy) -> list[Job]:
     """The images that `inputs` name and the file of each, before anything is computed.
 
-    An input is a file, a folder or a pattern such as `photos/*.jpg`. `out` is a file for one image and a
-    folder otherwise, where `photo.jpg` becomes `photo_x4.png` and an animation keeps its format.
+    An input is a file, a folder of images or a pattern such as `photos/*.jpg`. `out` is a file for one
+    image or video and a folder otherwise, where `photo.jpg` becomes `photo_x4.png` and what moves keeps
+    its format if that is written.
     UserError for a suffix that cannot be written, two images of one name, nothing found, and files
     that are there already unless the policy says what to do.
     """
@@ -61,8 +73,9 @@ def find_jobs(inputs: list[str], out: Path, *, scale: int, policy: Policy) -> li
     if not one and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file and there are {len(images)} images. Give a folder.")
     if one:
-        _refuse_missing(images[0])
-        writable(out)
+        if not images[0].exists():
+            raise UserError(f"{images[0]} does not exist. Give an image or a folder of images.")
+        (video_format if Job(images[0], out).moving else writable)(out)
     jobs = [Job(image, out if one else out / _name(image, scale)) for image in images]
     _refuse_equal_names(jobs)
     existing = [job.out for job in jobs if job.out.exists()]
@@ -74,37 +87,21 @@ def find_jobs(inputs: list[str], out: Path, *, scale: int, policy: Policy) -> li
     return jobs
 
 
-def run_job(
-    job: Job, runner: Runner, policy: Policy, on_start: Callable[[int], OnTile | None]
-) -> Done | None:
-    """Upscale one image into its file; None where it is there already and may stay.
+def run_job(job: Job, runner: Runner, policy: Policy, on_start: OnStart) -> Done | None:
+    """Upscale one image or video into its file; None where it is there already and may stay.
 
-    `on_start(tiles)` is called once the work is known and gives what to call after each tile. UserError
-    for an image that cannot be read, or whose SR its format cannot hold: that, before any pixel is read.
+    UserError for one that cannot be read, or whose SR its format cannot hold: that, before any pixel is
+    read, but for one frame of a video.
     """
-    header = read_header(job.source)
-    height, width = header.size
-    if height * width > WHOLE:
-        raise UserError(
-            f"{job.source} is {width}x{height} = {height * width / 1e6:.0f} megapixels. It is "
-            f"decoded in one piece, at most {WHOLE / 1e6:.0f} megapixels here. Cut it into parts."
-        )
-    sr_size = (runner.scale * height, runner.scale * width)
+    sr_size, work = (_video if job.moving else _image)(job, runner, policy.force, on_start)
     if policy.resume and job.out.exists():
         wrong = _what_is_wrong(job.out, sr_size)
         if wrong is None:
             return None
         if not policy.force:
             raise UserError(f"{job.out} {wrong}. Give --force with --resume to make it anew.")
-    animated = header.animated and writable(job.out).animated
-    frames = header.frames if animated else 1
-    check_fits(job.out, sr_size, frames)
     try:
-        if animated:
-            return _animation(job, runner, header.frames, policy.force, on_start)
-        picture = read_picture(job.source)
-        tiles = runner.tiles(*picture.size)
-        runner.write(picture, job.out, overwrite=policy.force, on_tile=on_start(tiles))
+        return work()
     except FileExistsError:
         if not job.out.exists():  # it is a folder's name that is taken, by a file
             raise
@@ -113,12 +110,59 @@ def run_job(
         raise UserError(
             f"{job.out} was made by someone else meanwhile and is kept. Give --force to replace it."
         ) from None
-    return Done(tiles, 1, picture.size, header.frames - 1)
 
 
-def _animation(
-    job: Job, runner: Runner, frames: int, overwrite: bool, on_start: Callable[[int], OnTile | None]
-) -> Done:
+Work = tuple[tuple[int, int], Callable[[], Done]]
+"""Height and width of what will be written, and how to."""
+
+
+def _image(job: Job, runner: Runner, overwrite: bool, on_start: OnStart) -> Work:
+    header = read_header(job.source)
+    height, width = header.size
+    if height * width > WHOLE:
+        raise UserError(
+            f"{job.source} is {width}x{height} = {height * width / 1e6:.0f} megapixels. It is "
+            f"decoded in one piece, at most {WHOLE / 1e6:.0f} megapixels here. Cut it into parts."
+        )
+    sr_size = (runner.scale * height, runner.scale * width)
+    animated = header.animated and writable(job.out).animated
+    check_fits(job.out, sr_size, header.frames if animated else 1)
+
+    def still() -> Done:
+        picture = read_picture(job.source)
+        tiles = runner.tiles(*picture.size)
+        runner.write(picture, job.out, overwrite=overwrite, on_tile=on_start(tiles, 1))
+        return Done(tiles, 1, picture.size, header.frames - 1)
+
+    def moving() -> Done:
+        return _animation(job, runner, header.frames, overwrite, on_start)
+
+    return sr_size, moving if animated else still
+
+
+def _video(job: Job, runner: Runner, overwrite: bool, on_start: OnStart) -> Work:
+    video = read_video(job.source)
+    sr_size = (runner.scale * video.size[0], runner.scale * video.size[1])
+    form = check_video(video, job.out, sr_size)
+    return stored_size(form, video, sr_size), lambda: _frame_by_frame(
+        job, runner, video, overwrite, on_start
+    )
+
+
+def _frame_by_frame(job: Job, runner: Runner, video: Video, overwrite: bool, on_start: OnStart) -> Done:
+    """Each frame is written before the next one is read."""
+    tiles = runner.tiles(*video.size)
+    on_tile, done = on_start(tiles * video.frames, video.frames), count()
+
+    def enlarge(picture: Picture) -> Levels:
+        told = _counted_on(on_tile, next(done) * tiles, tiles * video.frames)
+        return np.concatenate(list(runner.bands(picture, np.dtype(np.uint8), told)))
+
+    frames = write_video(video, job.out, enlarge, overwrite=overwrite)
+    return Done(tiles * frames, frames, video.size, tracks_left_out=video.left_out)
+
+
+def _animation(job: Job, runner: Runner, frames: int, overwrite: bool, on_start: OnStart) -> Done:
     """Frame by frame; the file is written in one piece in the end."""
     large: list[Levels] = []
     times: list[float] = []
@@ -127,9 +171,9 @@ def _animation(
         if number == 0:
             size, profile = frame.picture.size, frame.picture.profile
             tiles = frames * runner.tiles(*size)
-            on_tile = on_start(tiles)
-        count = _counted_on(on_tile, number * (tiles // frames), tiles)
-        large.append(np.concatenate(list(runner.bands(frame.picture, np.dtype(np.uint8), count))))
+            on_tile = on_start(tiles, frames)
+        told = _counted_on(on_tile, number * (tiles // frames), tiles)
+        large.append(np.concatenate(list(runner.bands(frame.picture, np.dtype(np.uint8), told))))
         times.append(frame.milliseconds)
     write_clip(job.out, Clip(large, times, loop_of(job.source), profile), overwrite=overwrite)
     return Done(tiles, frames, size)
@@ -155,24 +199,16 @@ def _images(path: Path) -> list[Path]:
     return find_images(path, readable_suffixes()) if path.is_dir() else [path]
 
 
-def _name(image: Path, scale: int) -> str:
-    """Lossless PNG, but an animation stays what it is."""
-    suffix = image.suffix.lower()
+def _name(source: Path, scale: int) -> str:
+    """Lossless PNG, but what moves stays what it is, or becomes what holds any sound."""
+    suffix, moving = source.suffix.lower(), Job(source, source).moving
     try:
-        animated = suffix in (".gif", ".webp") and read_header(image).animated
+        animated = suffix in (".gif", ".webp") and read_header(source).animated
     except UserError:  # is said when its turn comes
         animated = False
-    return f"{image.stem}_x{scale}{suffix if animated else '.png'}"
-
-
-def _refuse_missing(path: Path) -> None:
-    if not path.exists():
-        raise UserError(f"{path} does not exist. Give an image or a folder of images.")
-    if path.suffix.lower() in VIDEOS:
-        raise UserError(
-            f"{path} is a video; edgesr takes images and animated GIF, APNG and WebP. Take it apart "
-            f"with `ffmpeg -i {path.name} frames/%06d.png`, upscale the folder and join them again."
-        )
+    if moving:
+        suffix = suffix if suffix in VIDEO_FORMATS else ".mkv"
+    return f"{source.stem}_x{scale}{suffix if animated or moving else '.png'}"
 
 
 def _refuse_equal_names(jobs: list[Job]) -> None:
@@ -186,6 +222,13 @@ def _refuse_equal_names(jobs: list[Job]) -> None:
 def _what_is_wrong(path: Path, size: tuple[int, int]) -> str | None:
     """Why a file is not the image of `size` (height, width), either way up; None if it is, and whole."""
     try:
+        if path.suffix.lower() in VIDEOS:
+            height, width = read_video(path).size
+            return (
+                None
+                if (height, width) == size
+                else f"is {width}x{height} pixels, not {size[1]}x{size[0]}"
+            )
         with opened(path) as image:
             if sorted(image.size) != sorted(size):
                 return f"is {image.width}x{image.height} pixels and not {size[1]}x{size[0]}"

@@ -1,8 +1,11 @@
 """What an exported file is made of, read from the file itself, the same for every target."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
+
+IMAGE = -1
+"""The number of the image among the sources of an operator."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,34 @@ class Operator:
     """What it writes, as far as the file says: of a .pte's operators outside it does not."""
     partition: int | None
     """The delegate that it is in, from 0; None outside of all."""
+    sources: tuple[int, ...] = ()
+    """Whose results it reads: numbers of operators before it in the file's list, or `IMAGE`."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator as its file has it, with the values between operators under whatever name."""
+
+    operator: Operator
+    reads: Iterable[Hashable]
+    """Constants may be among them."""
+    writes: Iterable[Hashable]
+    moves: bool = False
+    """Whether it only changes a value's type: who reads what it wrote reads what it read."""
+
+
+def linked(nodes: Iterable[Node], image: Hashable) -> list[Operator]:
+    """The operators that compute, in their order, each with its sources. `image` names the input."""
+    origin: dict[Hashable, int] = {image: IMAGE}
+    found: list[Operator] = []
+    for node in nodes:
+        sources = sorted({origin[value] for value in node.reads if value in origin})
+        if node.moves:
+            origin |= dict.fromkeys(node.writes, sources[0]) if sources else {}
+            continue
+        origin |= dict.fromkeys(node.writes, len(found))
+        found.append(replace(node.operator, sources=tuple(sources)))
+    return found
 
 
 @dataclass(frozen=True)

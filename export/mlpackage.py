@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgesr.engines.mlpackage import Operation, Program, read_program
-from export.census import Census, Operator, counted
+from export.census import Census, Node, Operator, counted, linked
 
 MOVERS = {"cast", "quantize", "dequantize", "constexpr_affine_dequantize"}
 """Operations that change a tensor's type and compute nothing."""
@@ -40,10 +40,12 @@ def _computing(program: Program) -> list[Operation]:
 
 
 def _in_order(program: Program, flow: "Flow") -> list[Operator]:
-    return [
-        Operator(operation.kind, "int8" if flow.is_int8(operation) else "float", 0)
-        for operation in _computing(program)
-    ]
+    def node(operation: Operation) -> Node:
+        operator = Operator(operation.kind, "int8" if flow.is_int8(operation) else "float", 0)
+        written = [value.name for value in operation.outputs]
+        return Node(operator, _names(operation), written, operation.kind in MOVERS)
+
+    return linked(map(node, program.operations), program.inputs[0].name)
 
 
 class Flow:

@@ -1,5 +1,6 @@
 """What is inside a .pte: its operators, and those of its XNNPACK graphs."""
 
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -7,8 +8,16 @@ from typing import Any, Literal
 from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.exir.schema import DelegateCall, ExecutionPlan, KernelCall
 
-from export.census import Census, Operator, counted
-from export.xnn.file import delegated, forward, kind, tensors
+from export.census import Census, Node, Operator, counted, linked
+from export.xnn.file import (
+    EXTERNAL_INPUT,
+    EXTERNAL_OUTPUT,
+    delegated,
+    forward,
+    inputs_of,
+    kind,
+    tensors,
+)
 
 FLOAT = "xnn_datatype_fp32"
 INT8 = "xnn_datatype_qint8"
@@ -46,25 +55,34 @@ def _opened(path: Path) -> tuple[ExecutionPlan, list[Any], list[dict[str, Any]]]
 
 
 def _in_order(plan: ExecutionPlan, steps: list[Any], graphs: list[dict[str, Any]]) -> list[Operator]:
-    found: list[Operator] = []
+    """Values of the program go by their number, a delegate's own by its index and theirs."""
+    return linked(_nodes(plan, steps, graphs), plan.inputs[0])
+
+
+def _nodes(plan: ExecutionPlan, steps: list[Any], graphs: list[dict[str, Any]]) -> Iterator[Node]:
     delegates = iter(enumerate(graphs))
     for call in steps:
         if isinstance(call, KernelCall):
-            found.append(Operator(plan.operators[call.op_index].name, "other", None))
+            *given, result = call.args  # which is there twice: to write into, and as what is returned
+            operator = Operator(plan.operators[call.op_index].name, "other", None)
+            yield Node(operator, [value for value in given if value != result], [result])
         elif isinstance(call, DelegateCall):
             index, graph = next(delegates)
-            found += [Operator(name, COMPUTES.get(t, "other"), index) for name, t in _operators(graph)]
-    return found
+            yield from _delegated(index, graph, call.args)
 
 
-def _operators(graph: dict[str, Any]) -> list[tuple[str, str]]:
-    """(kind, type computed in) of each node that computes. A node's type is that of its output."""
-    types = {tensor["id_out"]: tensor["datatype"] for tensor in tensors(graph)}
-    found = []
+def _delegated(index: int, graph: dict[str, Any], arguments: list[int]) -> Iterator[Node]:
+    """The nodes of a delegate. A node's type is that of its output."""
+    types, names = {}, {}
+    for tensor in tensors(graph):
+        own, types[tensor["id_out"]] = tensor["id_out"], tensor["datatype"]
+        outer = tensor["flags"] & (EXTERNAL_INPUT | EXTERNAL_OUTPUT)
+        names[own] = arguments[tensor["external_id"]] if outer else (index, own)
     for node in graph["xnodes"]:
-        if (name := kind(node)) not in MOVERS:
-            found.append((name, types[node["xnode_union"]["output_id"]]))
-    return found
+        name, output = kind(node), node["xnode_union"]["output_id"]
+        operator = Operator(name, COMPUTES.get(types[output], "other"), index)
+        reads = [names[value] for value in inputs_of(node)]
+        yield Node(operator, reads, [names[output]], name in MOVERS)
 
 
 def _float_weight_bytes(graph: dict[str, Any]) -> int:

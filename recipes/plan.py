@@ -108,7 +108,7 @@ def plan_of(run: Run) -> Plan:
     try:
         content: dict[str, Any] = {name: run.config[name] for name in Plan.__dataclass_fields__}
         for name, kind in KINDS.items():
-            if not isinstance(content[name], kind):
+            if not isinstance(content[name], kind) or isinstance(content[name], bool):
                 raise TypeError(f"{name} is {content[name]!r:.60}")
         start = content["init"] or {"file": "", "sha256": ""}
         names = [*content["data"], start["file"], start["sha256"]]

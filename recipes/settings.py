@@ -27,6 +27,9 @@ RANGES = {
 }
 """Whole numbers, from and to: beyond that a typing error would ask for all memory."""
 
+REALS = {"lr": False, "final_lr": False, "clip": True, "ema": True, "save_every": False}
+"""Other numbers, and whether None is one of their values."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,6 +77,12 @@ class Settings:
                 raise UserError(f"{name} is {value!r:.60}; it must be a whole number up to {most}.")
             if value < least:
                 raise UserError(f"{name} is {value}; it must be {least} or more.")
+        for name, optional in REALS.items():
+            value = getattr(self, name)
+            if type(value) not in (int, float) and not (optional and value is None):
+                raise UserError(f"{name} is {value!r:.60}; it must be a number.")
+        if type(self.channels_last) is not bool:
+            raise UserError(f"channels_last is {self.channels_last!r:.60}; it must be true or false.")
         for name in ("lr", "final_lr", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < float(value) < math.inf:

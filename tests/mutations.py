@@ -131,7 +131,7 @@ def harmed_json(draw: st.DrawFn, content: Any) -> Any:
     found: Any = {"": copy.deepcopy(content)}
     for _ in range(draw(st.integers(1, 3))):
         holder, key = draw(st.sampled_from(list(_places(found))))
-        strange = draw(st.sampled_from(VALUES))
+        strange = copy.deepcopy(draw(st.sampled_from(VALUES)))  # the next accident may change it
         match draw(st.sampled_from(["replace", "replace", "replace", "wrap", "remove", "add"])):
             case "wrap":
                 holder[key] = [holder[key]]
@@ -140,7 +140,7 @@ def harmed_json(draw: st.DrawFn, content: Any) -> Any:
             case "add" if isinstance(holder, dict):
                 holder[draw(st.sampled_from(NAMES))] = strange
             case _:
-                holder[key] = copy.deepcopy(strange)
+                holder[key] = strange
     return found.get("")
 
 

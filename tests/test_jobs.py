@@ -1,11 +1,14 @@
 """Folders, patterns, what is there already, other processes, disks: what happens to files."""
 
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 import time
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +21,7 @@ from edgesr.__main__ import main
 from edgesr.engines import SUFFIXES, trial
 from edgesr.errors import UserError
 from edgesr.upscale import load
+from tests.clips import pictures, save_clip
 
 ROOT = Path(__file__).resolve().parents[1]
 RNG = np.random.default_rng(3)
@@ -250,9 +254,62 @@ def test_animations_stay_what_they_are(tmp_path: Path, capsys) -> None:
     assert "2 more frames or pages: the first was taken" in capsys.readouterr().err
 
 
-def test_a_video_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "film.mp4").touch()
-    assert "ffmpeg -i film.mp4" in upscale(tmp_path / "film.mp4", "--out", tmp_path / "out.png")
+def test_a_video_beside_images(tmp_path: Path, capsys) -> None:
+    """By name or pattern; of a folder, the images are taken."""
+    (tmp_path / "in").mkdir()
+    clip = save_clip(tmp_path / "in" / "a.mp4", pictures(3, 8, 10), sound="aac")
+    still = save(tmp_path / "in" / "b.png")
+    save_clip(tmp_path / "in" / "c.avi", pictures(3, 8, 16), codec="mpeg4", tick=Fraction(1, 25))
+    assert upscale(tmp_path / "in", "--out", tmp_path / "folder") == ""
+    assert names(tmp_path / "folder") == ["b_x2.png"]
+    capsys.readouterr()
+    assert upscale(tmp_path / "in" / "*", "--out", tmp_path / "out") == ""
+    assert names(tmp_path / "out") == ["a_x2.mp4", "b_x2.png", "c_x2.mkv"]
+    said = capsys.readouterr()
+    assert "10x8 -> 20x16  3 frames  3 tiles" in said.out
+    assert "a.mp4  3/3 tile  frame 3/3  speed " in said.err
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    assert upscale(tmp_path / "in" / "*", "--out", tmp_path / "out", "--resume") == ""
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+    assert "exists already" in upscale(clip, "--out", tmp_path / "out" / "a_x2.mp4")
+    message = upscale(clip, "--out", tmp_path / "out" / "a_x2.mp4", "--resume", scale=3)
+    assert "has frames of 20x16, not 30x24" in message
+    assert "videos are written as" in upscale(clip, "--out", tmp_path / "out.png")
+    assert "Images are written as" in upscale(still, "--out", tmp_path / "out.mp4")
+
+
+def test_what_a_long_video_takes_is_said_after_its_first_frame(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    clip = save_clip(tmp_path / "a.mp4", pictures(3, 8, 10))
+    monkeypatch.setattr("edgesr.__main__.LONG", 0)
+    assert upscale(clip, "--out", tmp_path / "out.mp4") == ""
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "3 frames" in first
+    assert "for the first, so about 1 min for all. Ctrl-C" in first
+
+
+def test_a_video_on_a_full_disk_and_one_that_is_stopped(tmp_path: Path) -> None:
+    noise = [RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(30)]
+    clip = save_clip(tmp_path / "a.mp4", noise, times=range(0, 1200, 40))
+    (tmp_path / "out").mkdir()
+    limit = (20_000, 20_000)
+    for suffix in (".mp4", ".webm"):
+        process = start(
+            clip, "--out", tmp_path / "out" / f"big{suffix}",
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        )  # fmt: skip
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1, err
+        assert "free some space" in err
+        assert names(tmp_path / "out") == []
+    process, began = start(clip, "--out", tmp_path / "out" / "big.mp4", bufsize=1), time.monotonic()
+    while time.monotonic() - began < 60 and not list((tmp_path / "out").iterdir()):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "interrupted" in err) == (130, True), err
+    assert names(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])

@@ -3,6 +3,7 @@
 Pillow composes the frames, so that each is a whole image however its file stores the changes.
 """
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from edgesr.data.formats import check_fits
 from edgesr.data.images import Levels, Picture, decode, opened
 from edgesr.data.writing import on_or_off, to_image
+from edgesr.errors import UserError
 from edgesr.files import replacing
 
 ANIMATED = ("GIF", "PNG", "WEBP")
@@ -77,7 +79,8 @@ def loop_of(path: Path) -> int | None:
 
 
 def write_clip(path: Path, clip: Clip, *, overwrite: bool = True) -> None:
-    """Write an animation as GIF, APNG or WebP. UserError for a format that has none, or too many pixels.
+    """Write an animation as GIF, APNG or WebP. UserError for a format that has none, too many
+    pixels, and a frame that is shown for longer than the format can say.
 
     GIF keeps 256 colours a frame, transparency on or off, and hundredths of a second.
     """
@@ -94,17 +97,16 @@ def write_clip(path: Path, clip: Clip, *, overwrite: bool = True) -> None:
     if clip.loop is not None:
         options["loop"] = clip.loop
     durations = clip.milliseconds if form.name == "PNG" else [round(time) for time in clip.milliseconds]
+    options |= {"duration": durations, "icc_profile": clip.profile}
     first, *others = images
     with replacing(path, overwrite=overwrite) as temporary:
-        first.save(
-            temporary,
-            form.name,
-            save_all=True,
-            append_images=others,
-            duration=durations,
-            icc_profile=clip.profile,
-            **options,
-        )
+        try:
+            first.save(temporary, form.name, save_all=True, append_images=others, **options)
+        except (OverflowError, ValueError, struct.error) as error:
+            raise UserError(
+                f"{path}: {form.name} cannot hold these frames, shown for up to {max(durations):.0f} ms "
+                f"({error}). Choose another format that moves: .gif, .png or .webp."
+            ) from error
 
 
 def _alike(frames: Iterable[Levels]) -> Iterator[Levels]:

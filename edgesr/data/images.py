@@ -152,7 +152,8 @@ def decode(image: Image.Image) -> Picture:
     """Any mode of Pillow → grey or RGB, with alpha where the image has any, upright."""
     try:
         image.load()
-    except AssertionError as error:  # a GIF's frame that lies outside of its image
+        transparent = image.has_transparency_data
+    except AssertionError as error:  # a GIF's frame that lies outside of its image or has no palette
         raise ValueError("a part of it is not where it may be") from error
     turn = image.getexif().get(_ORIENTATION, 1)  # after `load`, which turns a TIFF by itself
     if image.mode in _DEEP_MODES:
@@ -160,7 +161,6 @@ def decode(image: Image.Image) -> Picture:
     target = "L" if image.mode in _GREY_MODES else "RGB"
     # A profile describes the channels of the file: it is wrong after a change of colour space.
     kept = image.mode in (*_GREY_MODES, "P", "PA", "RGB", "RGBA")
-    transparent = image.has_transparency_data
     pixels = _upright(_strips(image, target + "A" if transparent else target), turn)
     colour, alpha = (pixels[:, :, :-1], pixels[:, :, -1:]) if transparent else (pixels, None)
     return Picture(colour, alpha, image.info.get("icc_profile") if kept else None)

@@ -1,12 +1,13 @@
 """What is inside a .tflite, read from the file and from the runtime that took it over."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from edgesr.engines.litert import open_interpreter
-from export.census import Census, Operator, counted
+from export.census import Census, Node, Operator, counted, linked
 from export.tfl.file import File, read
 
 MOVERS = {"DEQUANTIZE", "QUANTIZE"}
@@ -35,12 +36,15 @@ def operators(path: Path) -> list[Operator]:
 
 
 def _in_order(file: File, parts: list[set[int]]) -> list[Operator]:
-    found = []
+    return linked(_nodes(file, parts), file.image)
+
+
+def _nodes(file: File, parts: list[set[int]]) -> Iterator[Node]:
     for index, (operator, tensor) in enumerate(file.written()):
         part = next((number for number, taken in enumerate(parts) if index in taken), None)
-        if part is None or operator.name not in MOVERS:
-            found.append(Operator(operator.name, COMPUTES.get(tensor.dtype.name, "other"), part))
-    return found
+        described = Operator(operator.name, COMPUTES.get(tensor.dtype.name, "other"), part)
+        moves = part is not None and operator.name in MOVERS
+        yield Node(described, operator.inputs, operator.outputs, moves)
 
 
 def delegation(content: bytes) -> list[set[int]]:

@@ -2,6 +2,6 @@
 
 - `gallery`: what of the images is shown, gathered while every form of a checkpoint runs;
 - `figures`: the JSON of reports, matrices and sensitivities as the words and numbers that are printed;
-- `drawing`: histogram, graph and bars as SVG;
+- `drawing`: histogram, delegates and bars as SVG, `flow`: who reads what of whom;
 - `document`: all of it in `page.html`, with `page.css` and `page.js` inside.
 """

@@ -15,6 +15,7 @@ from PIL import Image
 from edgesr.sheet import difference, gain_of
 from export.census import Operator
 from export.web import drawing, figures
+from export.web.flow import flow
 from export.web.gallery import Exhibit
 
 FOLDER = Path(__file__).parent
@@ -89,6 +90,7 @@ def of_report(file: Path, report: dict[str, Any], operators: list[Operator]) -> 
                 "Versions": ", ".join(f"{name} {v}" for name, v in facts["versions"].items()),
             },
             "graph": drawing.graph(operators, ends),
+            "flow": flow(operators, ends),
             "kinds": figures.kinds(operators),
             "legend": [kind for kind in ("int8", "float", "other", "outside") if kind in computed],
             "int8": computed.count("int8"),

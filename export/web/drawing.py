@@ -30,14 +30,14 @@ def histogram(levels: Mapping[int, int]) -> Markup:
     svg = _svg(ROW * (high - low + 1), said)
     for place, level in enumerate(range(low, high + 1)):
         middle = ROW * place + ROW / 2
-        _text(svg, LABEL - 8, middle + 4, _name(level), "end")
+        label(svg, LABEL - 8, middle + 4, _name(level), "end")
         if share := binned[level] / total:
             length = max(2, BAR * (1 + log10(share) / SPAN))
             add(svg, "rect", x=LABEL, y=middle - 7, width=length, height=14, class_="bar")
         else:
             length = 0
-        _text(svg, LABEL + length + 6, middle + 4, f"{100 * share:.3g} %")
-    return _markup(svg)
+        label(svg, LABEL + length + 6, middle + 4, f"{100 * share:.3g} %")
+    return as_markup(svg)
 
 
 def graph(operators: Sequence[Operator], ends: tuple[str, str]) -> Markup:
@@ -58,7 +58,7 @@ def graph(operators: Sequence[Operator], ends: tuple[str, str]) -> Markup:
     top = _box(svg, _arrow(svg, top), ends[1], "end")
     svg.set("viewBox", f"0 0 {WIDTH} {top + 1}")
     svg.set("height", str(top + 1))
-    return _markup(svg)
+    return as_markup(svg)
 
 
 def bars(noises: Sequence[float], weights: Sequence[bool], decades: int = 5) -> Markup:
@@ -69,7 +69,7 @@ def bars(noises: Sequence[float], weights: Sequence[bool], decades: int = 5) -> 
     for decade in range(decades + 1):
         level = 4 + height * decade / decades
         add(svg, "line", x1=left, y1=level, x2=WIDTH, y2=level, class_="rule")
-        _text(svg, left - 5, level + 4, f"{top * 10**-decade:.1g}", "end", "small")
+        label(svg, left - 5, level + 4, f"{top * 10**-decade:.1g}", "end", "small")
     for place, (noise, weight) in enumerate(zip(noises, weights, strict=True)):
         if noise <= 0:
             continue
@@ -77,7 +77,7 @@ def bars(noises: Sequence[float], weights: Sequence[bool], decades: int = 5) -> 
         x, y = left + place * step, 4 + height - length
         colour = "bar weight" if weight else "bar"
         add(svg, "rect", x=x, y=y, width=max(0.6, 0.85 * step), height=length, class_=colour)
-    return _markup(svg)
+    return as_markup(svg)
 
 
 def add(parent: Element, tag: str, **attributes: float | str) -> Element:
@@ -94,15 +94,17 @@ def _svg(height: float, said: str) -> Element:
     return svg
 
 
-def _markup(svg: Element) -> Markup:
+def as_markup(svg: Element) -> Markup:
+    """For a page."""
     return Markup(tostring(svg, encoding="unicode"))  # ElementTree has escaped it
 
 
-def _text(
-    svg: Element, x: float, y: float, text: str, anchor: str = "start", class_: str = ""
+def label(
+    svg: Element, x: float, y: float, content: str, anchor: str = "start", class_: str = ""
 ) -> Element:
+    """Words that begin, end or have their middle at x."""
     element = add(svg, "text", x=x, y=y, text_anchor=anchor, class_=class_)
-    element.text = text
+    element.text = content
     return element
 
 
@@ -127,7 +129,7 @@ def _box(svg: Element, top: float, text: str, class_: str) -> float:
     width, height = min(WIDTH - 2, 24 + 8 * len(text)), 30
     left = (WIDTH - width) / 2
     add(svg, "rect", x=left, y=top + 1, width=width, height=height, rx=4, class_=f"box {class_}")
-    _text(svg, WIDTH / 2, top + 21, text, "middle")
+    label(svg, WIDTH / 2, top + 21, text, "middle")
     return top + 1 + height
 
 
@@ -149,7 +151,7 @@ def _delegate(svg: Element, top: float, partition: int, members: list[Operator])
     left = (WIDTH - CELLS * CELL) / 2
     add(svg, "rect", x=1, y=top + 1, width=WIDTH - 2, height=height, rx=4, class_="box delegate")
     ones = "operator" if len(members) == 1 else "operators"
-    _text(svg, left, top + PAD + 12, f"delegate {partition + 1}: {len(members)} {ones}")
+    label(svg, left, top + PAD + 12, f"delegate {partition + 1}: {len(members)} {ones}")
     for place, member in enumerate(members):
         x, y = left + CELL * (place % CELLS), top + 1 + PAD + LINE + CELL * (place // CELLS)
         cell = add(svg, "rect", x=x + 1.5, y=y + 1.5, width=CELL - 3, height=CELL - 3)

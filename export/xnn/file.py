@@ -161,9 +161,15 @@ def _operator(node: dict[str, Any], places: dict[int, int]) -> Operator:
     own = dict(node["xnode_union"])
     if (limits := node.get("output_min_max")) is not None:
         own["limits"] = (number(limits["output_min"]), number(limits["output_max"]))
+    return Operator(kind(node), [places[i] for i in inputs_of(node)], [places[own["output_id"]]], own)
+
+
+def inputs_of(node: dict[str, Any]) -> list[int]:
+    """The numbers of the tensors that a node reads: image, filter, bias and what there is."""
+    own = node["xnode_union"]
     fields = [name for name in own if name.endswith("_id") and name != "output_id"]
     fields.sort(key=lambda name: ("input" not in name, "filter" not in name, name))
     inputs = [own[name] for name in fields if own[name] != NONE]
     if (count := re.fullmatch(r"Concatenate(\d)", kind(node))) is not None:
         inputs = inputs[: int(count[1])]
-    return Operator(kind(node), [places[i] for i in inputs], [places[own["output_id"]]], own)
+    return inputs

@@ -14,6 +14,7 @@ from edgesr.data.frames import (
     readable_suffixes,
     write_clip,
 )
+from edgesr.errors import UserError
 
 TIMES = [50, 120, 300]
 FORMS = {".gif": {"disposal": 2}, ".png": {}, ".webp": {"lossless": True}}
@@ -68,6 +69,21 @@ def test_a_clip_is_written_as_it_is(tmp_path: Path, suffix: str, loop: int | Non
         shown = expected[:, :, 3] > 0
         np.testing.assert_array_equal(one.picture.colour[shown], expected[shown][:, :3])
     assert loop_of(path) == (loop if suffix == ".gif" or loop is not None else 0)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_a_frame_shown_for_too_long_is_refused(tmp_path: Path, suffix: str) -> None:
+    """As a long run of fuzzing found; WebP can say 4.6 hours."""
+    levels = [np.asarray(frame(index)) for index in range(2)]
+    for path in (tmp_path / f"clip{suffix}", tmp_path / "clip.webp"):
+        clip = Clip(levels, [40.0, 700_001.0], 0)
+        if path.suffix == suffix:
+            with pytest.raises(UserError, match="shown for up to 700001 ms"):
+                write_clip(path, clip)
+            assert not path.exists()
+        else:
+            write_clip(path, clip)
+            assert [one.milliseconds for one in read_frames(path)] == clip.milliseconds
 
 
 def test_half_seen_pixels_of_a_gif_are_shown_or_not(tmp_path: Path) -> None:

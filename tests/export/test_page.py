@@ -20,9 +20,10 @@ from edgesr.data.drawn import drawn_images
 from edgesr.errors import UserError
 from edgesr.models import MODELS
 from export import compare, page
-from export.census import Operator, counted
+from export.census import IMAGE, Node, Operator, counted, linked
 from export.target import find_target
 from export.web import drawing, figures
+from export.web.flow import flow, layout
 from export.web.gallery import SIDE, Exhibit, Gallery, busiest
 
 
@@ -46,7 +47,7 @@ def test_the_page_has_the_figures_of_its_report(planted: Path, subject: Path) ->
     report = json.loads(subject.with_name(f"{subject.name}.report.json").read_text())
     assert f"<dd>{report['latency']['median_ms']:.1f} ms</dd>" in text
     assert f"<dd>{report['artifact']['sha256']}</dd>" in text
-    cells = re.findall(r'class="cell (\w+)"', text)
+    cells = re.findall(r'<rect [^>]*class="cell (\w+)"', text)
     assert len(cells) == report["census"]["ops_delegated"]
     assert cells.count("int8") == report["census"]["int8_ops"]
     assert 'role="img" aria-label="Noise of' in text
@@ -123,6 +124,65 @@ def test_graph_of_delegates_and_operators_between_them() -> None:
     assert texts(svg) == boxes
     assert svg.count('class="arrow"') == 4
     assert "&lt;b&gt;, float" in svg
+
+
+def test_operators_know_whose_results_they_read(exported: Path, exported_tflite: Path) -> None:
+    """Both files are of one network: LFFN adds up, multiplies and joins what lies far apart."""
+    joins = {}
+    for file in (exported, exported_tflite):
+        found = find_target(file).operators(file)
+        assert found[0].sources == (IMAGE,)
+        assert all(IMAGE <= source < row for row, o in enumerate(found) for source in o.sources)
+        read = {source for o in found for source in o.sources}
+        assert read == set(range(-1, len(found) - 1)), "only the last one is read by nobody"
+        joins[file.suffix] = sum(len(o.sources) > 1 for o in found)
+    assert joins[".pte"] == joins[".tflite"] > 3
+
+
+def test_what_only_changes_a_type_is_passed_through() -> None:
+    def node(kind: str, reads: str, writes: str, moves: bool = False) -> Node:
+        return Node(Operator(kind, "int8", 0), reads, writes, moves)
+
+    nodes = [node("q", "i", "a", True), node("one", "aw", "b"), node("q", "b", "c", True)]
+    found = linked([*nodes, node("two", "cb", "d"), node("three", "dia", "e"), node("k", "w", "f")], "i")
+    assert [o.sources for o in found] == [(IMAGE,), (0,), (IMAGE, 1), ()]
+
+
+def test_graph_of_who_reads_what() -> None:
+    """A residual block: what skips it keeps its column, the chain has the next one."""
+    sources = [(IMAGE,), (0,), (1,), (0, 2), (3,)]
+    operators = [Operator("<b>", "int8", 0, sources[0]), Operator("Conv2d", "float", 0, sources[1])]
+    operators += [Operator("aten::x", "other", None, sources[2])]
+    operators += [Operator("Add", "int8", 1, one) for one in sources[3:]]
+    columns, readers = layout(operators)
+    assert columns == [0, 0, 1, 1, 0, 0, 0]
+    assert readers == [[1], [2, 4], [3], [4], [5], [6], []]
+    svg = flow(operators, ("LR", "SR"))
+    assert texts(svg) == ["LR", "1 <b>", "2 Conv2d", "3 aten::x", "4 Add", "5 Add", "SR"]
+    assert svg.count('class="edge"') == 7
+    assert svg.count('class="box delegate"') == 2
+    assert "4: Add, int8, delegate 2; reads 1, 3" in svg
+    assert "3: aten::x, other, outside; reads 2" in svg
+    assert "<b>" not in svg
+    kinds = ["end", "int8", "float", "outside", "int8", "int8", "end"]
+    assert re.findall(r'<circle [^>]*class="cell (\w+)"', svg) == kinds
+
+
+def test_no_line_runs_through_an_operator_that_has_no_part_in_it() -> None:
+    """Of a random network: the column of a result is nobody else's until its last reader."""
+    rng = np.random.default_rng(0)
+    operators = [
+        Operator(
+            "x", "int8", 0, tuple({*rng.integers(-1, row, rng.integers(1, 4)).tolist()}) or (IMAGE,)
+        )
+        for row in range(150)
+    ]
+    operators = [replace(operators[0], sources=(IMAGE,)), *operators[1:]]
+    columns, readers = layout(operators)
+    for row, reading in enumerate(readers):
+        assert row == len(readers) - 1 or reading, "everything goes somewhere, to SR in the end"
+        for other in range(row + 1, max(reading, default=row)):
+            assert columns[other] != columns[row]
 
 
 def test_bars_are_logarithmic() -> None:

@@ -143,6 +143,30 @@ def test_the_slider_moves(visit: Visit, planted: Path) -> None:
     assert "74%" in clip
 
 
+def test_the_graph_scrolls_in_its_own_box_and_says_what_is_pointed_at(
+    visit: Visit, planted: Path
+) -> None:
+    visit.go(planted)
+    box = visit.page.get_by_role("region", name="Graph of the operators")
+    inner, outer = box.evaluate("box => [box.scrollHeight, box.clientHeight]")
+    assert outer < 600 < inner
+    box.focus()
+    visit.page.keyboard.press("End")
+    visit.page.wait_for_function("document.querySelector('.graph').scrollTop > 0")
+    step = box.locator(".step").last
+    step.scroll_into_view_if_needed()
+    ground = "step => getComputedStyle(step.querySelector('.hit')).fill"
+    before = step.evaluate(ground)
+    step.locator("text").hover()
+    assert step.evaluate(ground) != before
+    assert step.locator("title").text_content().startswith("SR ")
+    operators = box.locator(".step").count() - 2
+    assert box.locator(".edge").count() > operators
+    inside = "box => [...box.querySelectorAll('text')].every(t => t.getBBox().x > 0 && "
+    inside += "t.getBBox().x + t.getBBox().width <= t.ownerSVGElement.viewBox.baseVal.width)"
+    assert box.evaluate(inside), "no name is cut off"
+
+
 def test_without_javascript(browser: Any, planted: Path) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 800})
     visit = Visit(context.new_page())

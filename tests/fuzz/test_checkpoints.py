@@ -161,6 +161,31 @@ def test_what_a_run_was_asked(run: Run, content: Any) -> None:
         assert plan.settings.lr_at(0) > 0
 
 
+WORDS = {"decay", "optimizer", "loss", "precision", "compile"}
+OPTIONAL = {"scheme", "init", "clip", "ema"}
+
+
+@pytest.mark.parametrize("name", [*asdict(PLAN.settings), *(n for n in asdict(PLAN) if n != "settings")])
+def test_every_part_of_a_plan_has_its_type(run: Run, name: str) -> None:
+    """One of another type would be an error somewhere in a training, or train otherwise than asked."""
+    for value in (None, True, 1.5, "1", [1], {"a": 1}):
+        content = {"images": 3, **asdict(PLAN)}
+        holder = content if name in content else content["settings"]
+        kind = type(holder[name])
+        allowed = (
+            value is None if name in OPTIONAL else
+            type(value) is kind and kind not in (list, dict) and name not in ("recipe", *WORDS)
+        )  # fmt: skip
+        allowed |= name in ("clip", "lr", "final_lr", "save_every") and type(value) is float
+        allowed |= name == "scheme" and type(value) is str
+        if allowed:
+            continue
+        holder[name] = value
+        (run.folder / "config.json").write_text(json.dumps(content))
+        with pytest.raises(UserError):
+            plan_of(runs.resume(run.folder, "train"))
+
+
 @examples(100)
 @given(data=st.data())
 def test_where_a_run_stands(run: Run, data: Any) -> None:

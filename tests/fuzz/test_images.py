@@ -126,14 +126,18 @@ def test_whole_images_are_read(tmp_path: Path, name: str) -> None:
         read(tmp_path / name)
 
 
-def test_what_pillow_asserts_is_the_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a GIF whose second frame was moved, as a long run of fuzzing found."""
+@pytest.mark.parametrize("name", ["load", "has_transparency_data"])
+def test_what_pillow_asserts_is_the_files_fault(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a GIF whose frame was moved or has no palette, as long runs of fuzzing found."""
 
-    def load(self: object) -> None:
+    def asserts(self: object) -> None:
         raise AssertionError
 
     (tmp_path / "a.gif").write_bytes(FILES["clip.gif"])
-    monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.load", load)
+    found = property(asserts) if name == "has_transparency_data" else asserts
+    monkeypatch.setattr(f"PIL.GifImagePlugin.GifImageFile.{name}", found)
     with pytest.raises(UserError, match="not where it may be"):
         list(read_frames(tmp_path / "a.gif"))
 

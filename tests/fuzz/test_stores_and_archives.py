@@ -68,6 +68,21 @@ def test_an_index_that_lies(folder: Path, store: bytes, data: Any) -> None:
         assert sum(found.image(index).size for index in range(len(found.entries))) <= len(pixels)
 
 
+def test_an_index_may_not_give_one_image_for_another(folder: Path) -> None:
+    """Sums, sides and sizes of this one are all right; only its place is that of the image before."""
+    alike = [IMAGES[0], IMAGES[0][::-1].copy()]
+    path = folder / "d.store"
+    obtain(path, MADE_OF, 2, lambda index: alike[index], lambda *_: None)
+    content = path.read_bytes()
+    length = int.from_bytes(content[-TAIL:][:8], "little")
+    pixels, index = content[: -TAIL - length], json.loads(content[-TAIL - length : -TAIL])
+    for lie in ([0, 0], [1, 1], [1, 0]):
+        changed = index | {"images": [index["images"][number] for number in lie]}
+        text = json.dumps(changed).encode()
+        path.write_bytes(pixels + text + len(text).to_bytes(8, "little") + MAGIC)
+        assert open_store(path, MADE_OF) is None
+
+
 ARCHIVE = Archive("https://example.com/set.zip", "pictures", 2)
 
 
