@@ -195,17 +195,10 @@ def faults(program: ExportedProgram, path: Path) -> list[str]:
     _, _, found = read(path)
     stored = [constant for contents in found for constant in contents.constants]
     half = any(constant.dtype == np.float16 for constant in stored)
-    missing = Counter(_values(used(program), half)) - Counter(_values(stored, half))
+    missing = Counter(_values(Graph(program).used(), half)) - Counter(_values(stored, half))
     if not missing:
         return []
     return [f"{missing.total()} of the program's constants are not in the file as they are"]
-
-
-def used(program: ExportedProgram) -> Iterator[Array]:
-    """The constants that a program computes with: all but the float weights that became int8 ones."""
-    for node, constant in Graph(program).constants.items():
-        if node.users:
-            yield constant.numpy()
 
 
 def _values(constants: Iterable[Array], half: bool) -> Iterator[tuple[str, bytes]]:

@@ -79,6 +79,10 @@ class Graph:
         )
         (self.upscaled,) = self.nodes[-1].args[0]
 
+    def used(self) -> list[NDArray[Any]]:
+        """The constants that it computes with: all but the float weights that became int8 ones."""
+        return [constant.numpy() for node, constant in self.constants.items() if node.users]
+
     def is_constant(self, node: Any) -> bool:
         """Whether a value is known before any image is."""
         if not isinstance(node, Node):

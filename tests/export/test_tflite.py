@@ -20,7 +20,7 @@ from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
 from export import command, executorch, tflite
-from export.tfl.census import census
+from export.tfl.census import census, float_weight_bytes
 from export.tfl.file import read
 from export.tfl.model import schema
 from tests.export.programs import Chain, program_of
@@ -267,6 +267,14 @@ def test_planted_faults_are_found(
     content = path.read_bytes()
     assert tflite.faults(program, corrupted(content, lambda model: None)) == []
     assert any(words in fault for fault in tflite.faults(program, corrupted(content, change)))
+
+
+def test_a_planted_float_weight_is_counted(chain: tuple[ExportedProgram, Path]) -> None:
+    content = chain[1].read_bytes()
+    planted = _weights(schema.ModelT.InitFromPackedBuf(content, 0))[1]
+    assert float_weight_bytes(read(content)) == 0
+    found = float_weight_bytes(read(corrupted(content, float_weight)))
+    assert found == 4 * np.prod(planted.shape) > 0
 
 
 def test_a_faulty_file_is_rejected(
