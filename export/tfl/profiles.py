@@ -71,7 +71,7 @@ GPU_OPERATORS = frozenset(
         "TRANSPOSE",
     }
 )
-"""What we write and TFLite's GPU delegate accepts (tensorflow/lite/tools/versioning/gpu_compatibility.cc).
+"""What we write and TFLite's GPU delegate accepts (its tools/versioning/gpu_compatibility.cc).
 An operator that it leaves to the CPU costs a copy each way; tensors have up to `GPU_RANK` dimensions."""
 
 
