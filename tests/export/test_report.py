@@ -57,3 +57,16 @@ def test_a_conversion_that_is_not_exact() -> None:
     report = sound()
     report.converted_difference = 1e-7
     assert report.failures == ["fake-quant and converted graph differ by 1e-07"]
+
+
+def test_what_was_not_run_has_not_passed() -> None:
+    report = sound()
+    assert report.to_json()["verdict"]["passed"] is True
+    report.not_run, report.parity = "no such processor here", Parity("fake-quant graph")
+    assert report.failures == []
+    verdict = report.to_json()["verdict"]
+    assert (verdict["passed"], verdict["not_run"]) == (False, "no such processor here")
+    said = report.summary()
+    assert said.startswith("lowered, not run: no such processor here\n")
+    assert "against" not in said
+    assert "passed" not in said
