@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def chosen(scheme: str, given: dict[str, Any]) -> dict[str, Any]:
     """What is asked of a float file is float32; an int8 file is for the Neural Engine."""
-    return {"precision": given.get("precision") or _usual(scheme)}
+    return {"precision": given.get("precision") or usual_precision(scheme)}
 
 
 def label(scheme: str, options: dict[str, Any]) -> str:
@@ -65,7 +65,7 @@ def label(scheme: str, options: dict[str, Any]) -> str:
     precision = options["precision"]
     if scheme == FP32:
         return precision
-    return scheme if precision == _usual(scheme) else f"{scheme}-{precision}"
+    return scheme if precision == usual_precision(scheme) else f"{scheme}-{precision}"
 
 
 def budget(scheme: str, options: dict[str, Any]) -> Budget:
@@ -98,7 +98,8 @@ def prove(program: ExportedProgram, path: Path, facts: dict[str, Any]) -> Proof:
     return compare(program, path, None if facts["precision"] == "fp32" else write_twin)
 
 
-def _usual(scheme: str) -> str:
+def usual_precision(scheme: str) -> str:
+    """What is not int8 is computed in it, where nobody says otherwise."""
     return "fp32" if scheme == FP32 else "fp16"
 
 

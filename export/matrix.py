@@ -21,6 +21,7 @@ from edgesr.files import contents, size
 from edgesr.metrics.evaluate import Scores, score
 from edgesr.quantization import pt2e
 from export.measure import upscaled
+from export.program import Graph
 from export.report import BUDGETS, Budget, Parity
 from export.target import budget_of, find_target
 
@@ -207,7 +208,7 @@ def weight_bytes(checkpoint: Checkpoint) -> int:
         program = pt2e.float_program(checkpoint, shape)
     else:
         program = pt2e.quantized_program(checkpoint, shape, fold_weights=True)
-    return sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
+    return sum(constant.nbytes for constant in Graph(program).used())
 
 
 def _form(artifact: Artifact, artifacts: list[Artifact]) -> Form:

@@ -13,7 +13,7 @@ from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import load_benchmark
 from edgesr.data.drawn import drawn_lr, drawn_pairs
-from edgesr.engines import file_name, open_artifact
+from edgesr.engines import describe, file_name, open_artifact
 from edgesr.errors import UserError
 from edgesr.files import move, remove, replacing, sha256, size
 from edgesr.models import MODELS
@@ -24,9 +24,19 @@ from export.choose import FP32, find_by_sha256
 from export.measure import latency, measure
 from export.memory import peak_rss
 from export.report import Parity, Report
-from export.target import HasOptions, Interpreted, Provable, Target, budget_of
+from export.target import (
+    Elsewhere,
+    HasOptions,
+    Interpreted,
+    Labelled,
+    Provable,
+    Target,
+    budget_of,
+)
 
 DRAWN_IMAGES = 4
+UNRUN = ".unrun"
+"""Behind the name of a file that nothing here can run."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     """Lower, run, compare, judge; return the artifact's path.
 
     Raises UserError if the tile does not suit the network, or if the file is outside its budget: it
-    is then kept as `<artifact>.rejected`, its report beside it.
+    is then kept as `<artifact>.rejected`, its report beside it. A file that nothing here can run is kept
+    as `<artifact>.unrun`, whatever else is known of it.
     """
     for side in request.tile:
         plan(side, side, request.overlap, request.multiple)  # refuses a tile that cannot be used
@@ -84,21 +95,22 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
     if isinstance(target, HasOptions):
         request = replace(request, options=target.chosen(request.scheme, request.options))
     label = request.scheme
-    if isinstance(target, Interpreted):
+    if isinstance(target, Labelled):
         label = target.label(request.scheme, request.options)
+    not_run = target.not_run(request.options) if isinstance(target, Elsewhere) else ""
     name = file_name(checkpoint.model, checkpoint.scale, label, request.tile, target.NAME)
-    path, rejected = request.out / name, request.out / f"{name}.rejected"
+    path, rejected = request.out / (name + UNRUN * bool(not_run)), request.out / f"{name}.rejected"
     say(f"capturing {name}")
     reference, program, inexact = build(request, target.FOLD_WEIGHTS)
     with replacing(path) as temporary:
         say(f"lowering to {target.NAME}; this takes a minute or two")
         target.lower(program, request.facts, temporary)
-        say("running the file and comparing")
-        report = examine(target, request, temporary, reference, inexact)
+        say("running the file and comparing" if not not_run else f"not running the file: {not_run}")
+        report = examine(target, request, temporary, reference, inexact, not_run)
         if isinstance(target, Provable):
             say("reading the file back and comparing it with the graph")
             report.proof = target.prove(program, temporary, request.facts)
-        report.artifact = {"file": name, **report.artifact}
+        report.artifact = {"file": path.name, **report.artifact}
         verdict = rejected if report.failures else path
         report.write(verdict.with_name(f"{verdict.name}.report.json"))
         if report.failures:
@@ -107,7 +119,7 @@ def export(target: Target, request: Request, say: Callable[[str], None]) -> Path
             raise UserError(f"The file is outside its budget and kept as {rejected}:{failures}")
     for leftover in (rejected, rejected.with_name(f"{rejected.name}.report.json")):
         remove(leftover)
-    say(report.summary() + f"\npassed: {path}")
+    say(report.summary() + f"\n{'lowered, not run' if not_run else 'passed'}: {path}")
     return path
 
 
@@ -125,26 +137,44 @@ def build(request: Request, fold_weights: bool) -> tuple[Upscaler, ExportedProgr
 
 
 def examine(
-    target: Target, request: Request, path: Path, reference: Upscaler, inexact: float | None
+    target: Target,
+    request: Request,
+    path: Path,
+    reference: Upscaler,
+    inexact: float | None,
+    not_run: str = "",
 ) -> Report:
-    """Open the file, run it on images, and write down everything that the verdict rests on."""
-    artifact = open_artifact(path, trusted=True)
+    """Open the file, run it on images, and write down everything that the verdict rests on.
+
+    What cannot be run, for the reason `not_run`, is interpreted where an interpreter is there.
+    """
+    checkpoint = request.checkpoint
     report = Report(
         artifact={"bytes": size(path), "sha256": sha256(path)},
         facts=request.facts,
         census=target.census(path),
-        parity=Parity("fake-quant graph" if request.checkpoint.scheme else "float network"),
+        parity=Parity("fake-quant graph" if checkpoint.scheme else "float network"),
         budget=budget_of(target, request.scheme, request.options),
         converted_difference=inexact,
-        shipped=weights.scores(artifact.model, artifact.scale, request.checkpoint.sha256),
+        shipped=weights.scores(checkpoint.model, checkpoint.scale, checkpoint.sha256),
+        not_run=not_run,
     )
-    original = original_of(request.checkpoint, request.parent) if request.benchmarks else None
+    if isinstance(target, Elsewhere) and not_run:
+        upscale = target.interpreted(path)
+        if upscale is None:
+            return report
+        artifact = describe(path, request.facts, upscale)
+    else:
+        artifact = open_artifact(path, trusted=True)
+    original = original_of(checkpoint, request.parent) if request.benchmarks else None
     for folder in request.benchmarks:
         pairs = load_benchmark(folder, artifact.scale)
         report.quality[folder.name] = measure(artifact, reference, original, pairs, report.parity)
     if not request.benchmarks:
         pairs = drawn_pairs(artifact.scale, DRAWN_IMAGES)
         measure(artifact, reference, None, pairs, report.parity)
+    if not_run:
+        return report
     if isinstance(target, Interpreted):  # time and memory would be the interpreter's
         report.no_latency = target.NO_LATENCY
         return report

@@ -71,31 +71,35 @@ class Graph:
             **signature.inputs_to_lifted_tensor_constants,
         }
         self.nodes = list(program.graph.nodes)
-        self._constants: dict[Node, Tensor] = {
+        self.constants: dict[Node, Tensor] = {
             node: stored[names[node.name]].detach() for node in self.nodes if node.name in names
         }
         (self.image,) = (
-            node for node in self.nodes if node.op == "placeholder" and node not in self._constants
+            node for node in self.nodes if node.op == "placeholder" and node not in self.constants
         )
         (self.upscaled,) = self.nodes[-1].args[0]
+
+    def used(self) -> list[NDArray[Any]]:
+        """The constants that it computes with: all but the float weights that became int8 ones."""
+        return [constant.numpy() for node, constant in self.constants.items() if node.users]
 
     def is_constant(self, node: Any) -> bool:
         """Whether a value is known before any image is."""
         if not isinstance(node, Node):
             return False
-        return node in self._constants or self.codes(node) is not None
+        return node in self.constants or self.codes(node) is not None
 
     def floats(self, node: Node) -> NDArray[np.float32] | None:
         """A constant that is stored in float; None for anything else."""
-        stored = self._constants.get(node)
+        stored = self.constants.get(node)
         return None if stored is None or not stored.is_floating_point() else stored.numpy()
 
     def codes(self, node: Node) -> Codes | None:
         """A constant that is stored in int8, by the node that dequantizes it; None for anything else."""
         source = node.args[0] if node.args else None
-        if not isinstance(source, Node) or source not in self._constants:
+        if not isinstance(source, Node) or source not in self.constants:
             return None
-        integers = self._constants[source].numpy()
+        integers = self.constants[source].numpy()
         if is_dequantize(node):
             own = quantization(node)
             return Codes(integers, own.scale, int(own.zero_point[0]), 0)
@@ -104,9 +108,9 @@ class Graph:
             assert isinstance(scale, Node)
             assert isinstance(zero_point, Node)
             assert isinstance(axis, int)
-            if self._constants[zero_point].any():
+            if self.constants[zero_point].any():
                 raise NotImplementedError(f"{node.name}: weights with a zero point")
-            return Codes(integers, self._constants[scale].float().numpy(), 0, axis)
+            return Codes(integers, self.constants[scale].float().numpy(), 0, axis)
         return None
 
     def activations(self, node: Node) -> list[Node]:

@@ -53,7 +53,7 @@ class Parity:
             "images": self.images,
             "psnr_db": self.psnr_db if self.squares else None,
             "max_levels": self.max_levels,
-            "differing_fraction": self.differing / self.values,
+            "differing_fraction": self.differing / self.values if self.values else None,
         }
 
 
@@ -120,6 +120,8 @@ class Report:
     no_latency: str = ""
     peak_rss_bytes: int | None = None
     """Resident memory that a run of one tile adds to the idle runtime's, at its peak."""
+    not_run: str = ""
+    """Why no runtime was there to run the file: it may be sound, and it did not pass."""
     proof: Proof | None = None
     """Where the target can read a file back: whether it is the program that it was lowered from."""
 
@@ -167,20 +169,26 @@ class Report:
         """The figures that a person looks for first, a line each."""
         census, parity = self.census, self.parity
         lines = [
+            *([f"lowered, not run: {self.not_run}"] if self.not_run else []),
             f"{self.artifact['file']}: {self.artifact['bytes'] / 1024:.0f} KiB, "
             f"{census.partitions} partition(s), {census.ops_outside} operators outside, "
             f"{census.int8_ops} of {census.ops_delegated} in int8",
-            f"against the {parity.against}: {parity.psnr_db:.2f} dB, at most {parity.max_levels} "
-            f"levels, {100 * parity.differing / parity.values:.1f} % of values differ "
-            f"({parity.images} images)",
         ]
+        if parity.images:
+            lines.append(
+                f"{'interpreted, ' if self.not_run else ''}against the {parity.against}: "
+                f"{parity.psnr_db:.2f} dB, at most {parity.max_levels} levels, "
+                f"{100 * parity.differing / parity.values:.1f} % of values differ "
+                f"({parity.images} images)"
+            )
         for name, quality in self.quality.items():
             figures = {k: v for k, v in quality.to_json().items() if v is not None}
             lines.append(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
         for name, forms in self.shipped.items():
             figures = ", ".join(f"{form} {psnr:.3f}" for form, psnr in forms.items())
             lines.append(f"{name}, dB as the card of these weights says: {figures}")
-        lines.append(self._speed())
+        if not self.not_run:
+            lines.append(self._speed())
         return "\n".join(lines)
 
     def _speed(self) -> str:
@@ -201,14 +209,15 @@ class Report:
             "parity": self.parity.to_json() | {"converted_max_difference": self.converted_difference},
             "quality": {name: quality.to_json() for name, quality in self.quality.items()},
             **({"shipped": self.shipped} if self.shipped else {}),
-            "latency": self.latency or {"absent": self.no_latency},
+            "latency": self.latency or {"absent": self.no_latency or self.not_run},
             "memory": {
                 "planned_bytes": self.census.planned_bytes,
                 "peak_rss_bytes": self.peak_rss_bytes,
             },
             **({} if self.proof is None else {"proof": self.proof.figures}),
             "verdict": {
-                "passed": not self.failures,
+                "passed": not self.failures and not self.not_run,
+                **({"not_run": self.not_run} if self.not_run else {}),
                 "budget": asdict(self.budget),
                 "failures": self.failures,
             },

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch.export import ExportedProgram
 
+from edgesr import Upscaler
 from edgesr.engines import engine_of
 from export.census import Census, Operator
 from export.report import BUDGETS, Budget, Proof
@@ -66,16 +67,36 @@ class Provable(Protocol):
 
 
 @runtime_checkable
-class Interpreted(Protocol):
-    """A target whose runtime is not to be had here: an interpreter of ours runs its files."""
-
-    NO_LATENCY: str
-    """Why a report has none."""
+class Labelled(Protocol):
+    """A target whose options are seen in a file's name."""
 
     @staticmethod
     def label(scheme: str, options: dict[str, Any]) -> str:
         """What a file is, as in its name."""
         ...
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A target some of whose files nothing on this host can run: none of them has passed."""
+
+    @staticmethod
+    def not_run(options: dict[str, Any]) -> str:
+        """Why such a file cannot be run; empty where it can."""
+        ...
+
+    @staticmethod
+    def interpreted(path: Path) -> Upscaler | None:
+        """Such a file of one tile by an interpreter of ours; None where there is none."""
+        ...
+
+
+@runtime_checkable
+class Interpreted(Protocol):
+    """A target whose runtime is not to be had here: an interpreter of ours runs its files."""
+
+    NO_LATENCY: str
+    """Why a report has none."""
 
     @staticmethod
     def budget(scheme: str, options: dict[str, Any]) -> Budget:

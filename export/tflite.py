@@ -67,8 +67,12 @@ def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
 
 
 def prove(program: ExportedProgram, path: Path, facts: dict[str, Any]) -> Proof:
-    """Whether the file holds the program, read back from its bytes without a runtime."""
-    return Proof({}, faults(program, path.read_bytes()))
+    """Whether the file holds the program, read back from its bytes without a runtime, and is for whom
+    its profile says.
+    """
+    content = path.read_bytes()
+    profile = PROFILES[facts["profile"]]
+    return Proof({}, [*faults(program, content), *profile.faults(read(content))])
 
 
 def faults(program: ExportedProgram, content: bytes) -> list[str]:

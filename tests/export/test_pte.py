@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from edgesr.quantization.edge_form.parts import Island
 from export import executorch
 from export.pte import census
 from export.stored import File, Operator
@@ -135,6 +136,23 @@ def test_planted_faults_are_found(
     program, content = chain
     assert executorch.faults(program, content) == []
     assert any(words in fault for fault in executorch.faults(program, change(content)))
+
+
+def test_a_planted_float_weight_is_counted_and_found(
+    chain: tuple[ExportedProgram, bytes], tmp_path: Path
+) -> None:
+    """A convolution that should be in int8 is computed in float, as an island."""
+    torch.manual_seed(0)
+    network = Chain()
+    planted = sum(4 * parameter.numel() for parameter in network.body.parameters())
+    network.body = Island(network.body)  # pyright: ignore[reportAttributeAccessIssue]
+    path = tmp_path / "planted.pte"
+    executorch.lower(program_of(network, "int8", (24, 24)), FACTS | {"tile": [24, 24]}, path)
+    assert census(path).float_weight_bytes == planted > 0
+    (tmp_path / "sound.pte").write_bytes(chain[1])
+    assert census(tmp_path / "sound.pte").float_weight_bytes == 0
+    found = executorch.faults(chain[0], path.read_bytes())
+    assert any("float32 weights, int8 in the program" in fault for fault in found)
 
 
 class Twice(nn.Module):

@@ -66,3 +66,16 @@ def test_what_a_card_says_is_not_taken_for_measured() -> None:
     assert report.to_json()["shipped"] == report.shipped
     assert report.to_json()["quality"] == {}
     assert "Set5, dB as the card of these weights says: float 31.000, pte 30.950" in report.summary()
+
+
+def test_what_was_not_run_has_not_passed() -> None:
+    report = sound()
+    assert report.to_json()["verdict"]["passed"] is True
+    report.not_run, report.parity = "no such processor here", Parity("fake-quant graph")
+    assert report.failures == []
+    verdict = report.to_json()["verdict"]
+    assert (verdict["passed"], verdict["not_run"]) == (False, "no such processor here")
+    said = report.summary()
+    assert said.startswith("lowered, not run: no such processor here\n")
+    assert "against" not in said
+    assert "passed" not in said

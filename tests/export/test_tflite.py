@@ -20,9 +20,10 @@ from edgesr.errors import UserError
 from edgesr.models import MODELS, create_model
 from edgesr.quantization import find_scheme, pt2e
 from export import command, executorch, tflite
-from export.tfl.census import census
+from export.tfl.census import census, float_weight_bytes
 from export.tfl.file import read
 from export.tfl.model import schema
+from export.tfl.profiles import GPU_OPERATORS, PROFILES
 from tests.export.programs import Chain, program_of
 
 FACTS = {
@@ -86,8 +87,9 @@ def test_every_network_is_one_partition(
         program = program_of(model, scheme, (24, 24))
     path = tmp_path / "a.tflite"
     facts = FACTS | {"model": name, "scale": scale, "scheme": scheme or "fp32"}
+    facts["profile"] = "xnnpack" if scheme else "gpu"  # the same file, held to what GPUs take as well
     tflite.lower(program, facts, path)
-    assert tflite.prove(program, path, {}).failures == []
+    assert tflite.prove(program, path, facts).failures == []
     counted = census(path)
     assert (counted.partitions, counted.outside) == (1, [])
     assert counted.transposes == TURNED.get(name, 0)
@@ -269,6 +271,14 @@ def test_planted_faults_are_found(
     assert any(words in fault for fault in tflite.faults(program, corrupted(content, change)))
 
 
+def test_a_planted_float_weight_is_counted(chain: tuple[ExportedProgram, Path]) -> None:
+    content = chain[1].read_bytes()
+    planted = _weights(schema.ModelT.InitFromPackedBuf(content, 0))[1]
+    assert float_weight_bytes(read(content)) == 0
+    found = float_weight_bytes(read(corrupted(content, float_weight)))
+    assert found == 4 * np.prod(planted.shape) > 0
+
+
 def test_a_faulty_file_is_rejected(
     monkeypatch: pytest.MonkeyPatch, qat_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -321,8 +331,24 @@ def test_npu_keeps_little_in_float(tiny: None, tmp_path: Path) -> None:
         tflite.lower(program, FACTS | {"profile": profile}, path)
         file = read(path.read_bytes())
         operators[profile] = {o.name for o, tensor in file.written() if tensor.dtype == np.float32}
+        found = PROFILES["npu"].faults(file)
+        assert (found == []) == (profile == "npu")
     assert operators["xnnpack"] == {"DEQUANTIZE", "PRELU", "SOFTMAX"}
     assert operators["npu"] == set()
+    assert "PRELU computes in float, which is not for integer hardware" in "\n".join(
+        PROFILES["npu"].faults(read((tmp_path / "xnnpack.tflite").read_bytes()))
+    )
+
+
+def test_a_gpu_file_is_held_to_what_gpus_take(tmp_path: Path) -> None:
+    facts, path = FACTS | {"scheme": "fp32", "profile": "gpu"}, tmp_path / "chain.tflite"
+    program = program_of(Chain(), None, (24, 24))
+    tflite.lower(program, facts, path)
+    assert tflite.prove(program, path, facts).failures == []
+    narrow = replace(PROFILES["gpu"], operators=GPU_OPERATORS - {"DEPTH_TO_SPACE"}, rank=3)
+    found = "\n".join(narrow.faults(read(path.read_bytes())))
+    assert "DEPTH_TO_SPACE is no operator for GPUs" in found
+    assert "CONV_2D writes 4 dimensions > 3" in found
 
 
 def test_an_operator_without_a_rule(tmp_path: Path) -> None:

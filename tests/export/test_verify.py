@@ -106,6 +106,14 @@ def test_the_card_says_what_failed(qat_checkpoint: Path, monkeypatch: pytest.Mon
     assert "| fake-quant | one   |" in text
 
 
+def test_weights_are_counted_as_they_are_held(float_checkpoint: Path, qat_checkpoint: Path) -> None:
+    """Not their float originals, too, which an exported program keeps and nobody reads."""
+    quantized, original = (
+        matrix.weight_bytes(checkpoints.load(path)) for path in (qat_checkpoint, float_checkpoint)
+    )
+    assert 0 < quantized < original
+
+
 def test_a_folder_is_zipped_with_all_that_it_holds(tmp_path: Path) -> None:
     (tmp_path / "a.mlpackage" / "Data").mkdir(parents=True)
     (tmp_path / "a.mlpackage" / "Data" / "w").write_bytes(random.randbytes(5000))
