@@ -221,9 +221,7 @@ def _openvino_int8(order: Order) -> tuple[Upscaler, list[Path]]:
 
 
 def _openvino_model(order: Order) -> Any:
-    return import_module("openvino").convert_model(
-        torch.export.export(order.network, (order.images[0],))
-    )
+    return import_module("openvino").convert_model(order.program)
 
 
 def _in_openvino(order: Order, name: str, model: Any) -> tuple[Upscaler, list[Path]]:

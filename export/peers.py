@@ -109,17 +109,7 @@ def _elsewhere(ours: list[Artifact], threads: int, folder: Path) -> tuple[list[C
     to be said about those.
     """
     found: list[Contender] = []
-    notes: list[str] = []
-    origins: dict[str, tuple[Checkpoint, Artifact]] = {}
-    for artifact in ours:
-        origin = _origin(artifact)
-        if origin is None:
-            notes.append(
-                f"{artifact.path.name}: its float checkpoint is neither bundled nor in ./runs, "
-                "so no other runtime is beside it."
-            )
-        else:
-            origins.setdefault(origin.sha256 or "", (origin, artifact))
+    origins, notes = _origins(ours)
     models = [origin.model for origin, _ in origins.values()]
     with cli.Progress(len(origins) * len(makers.MAKERS), "converting", "maker") as bar:
         for sha256, (origin, like) in origins.items():
@@ -137,6 +127,22 @@ def _elsewhere(ours: list[Artifact], threads: int, folder: Path) -> tuple[list[C
                 found.append(Contender(name, made.bytes, made.upscale, like, off=made.off))
                 if made.warning:
                     notes.append(f"{label} {made.warning}")
+    return found, notes
+
+
+def _origins(ours: list[Artifact]) -> tuple[dict[str, tuple[Checkpoint, Artifact]], list[str]]:
+    """By SHA-256 the float checkpoints of files, each with the first file of it; and who has none."""
+    found: dict[str, tuple[Checkpoint, Artifact]] = {}
+    notes = []
+    for artifact in ours:
+        origin = _origin(artifact)
+        if origin is None or origin.sha256 is None:
+            notes.append(
+                f"{artifact.path.name}: its float checkpoint is neither bundled nor in ./runs, "
+                "so no other runtime is beside it."
+            )
+        else:
+            found.setdefault(origin.sha256, (origin, artifact))
     return found, notes
 
 
