@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 10.0
 # Notices about the insides of torch, torchao and coremltools that no user can act on. They come when
 # those are imported, so they are kept back as soon as this module is: only command lines import it.
 warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
-for _name in ("torchao", "torch.utils._pytree", "coremltools"):
+for _name in ("torchao", "torch.utils._pytree", "torch.onnx", "coremltools"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 

@@ -19,13 +19,14 @@ from edgesr import cli
 from edgesr.engines import ARTIFACTS, SUFFIXES, executorch, open_artifact, tflite
 from edgesr.errors import UserError
 from edgesr.files import write_text
-from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale, find_trainable
+from edgesr.models import DEFAULT_SCALE, MODELS, chosen_scale
 from edgesr.provenance import commit, processor, versions
 from edgesr.quantization import DEFAULT_SCHEME, SCHEMES, find_scheme
 from export import contenders, peers, phone
 from export.command import parse_size
 from export.contenders import Entry
-from export.profile import Kind, profile
+from export.flame import DRAWN, draw
+from export.profile import profile
 from export.timings import Result, print_profile, print_table, race
 
 DESCRIPTION = """\
@@ -43,8 +44,12 @@ without changes. Files that are named instead of networks are timed at their own
 published network in PyTorch; an fp32 file counts as edge fp32. With --together those of the same
 network and tile, such as an int8 .tflite and its fp32 sibling, are in one row and take turns.
 
+With --beside the published network also takes turns compiled by torch.compile or in ONNX Runtime.
+
 With --peers files of ours take turns with ESPCN, FSRCNN, SESR-M5 and networks like XLSR and ABPN,
 lowered for the same runtime, scale, scheme and tile. Those are untrained: they have a time and no PSNR.
+And with the float networks that they come from, as ONNX Runtime, ncnn and OpenVINO run and quantize
+them (pip install 'edgesr[peers]'), in the same tiles of the same images.
 
 With --device adb files are timed on a phone instead (EXPERIMENTAL: tried with an emulated CPU and a
 script in the app's place, by nobody on a phone yet). --mode runner copies a program to it, needs no app
@@ -76,13 +81,16 @@ def main() -> None:
     results = []
     with cli.Progress(len(entries) * (args.runs + 1), "running", "round") as bar:
         for entry in entries:
-            timings = race(entry.open(), entry.size, args.runs, bar)
-            kinds = _profile(entry, args.runs) if args.profile else None
+            others = contenders.beside(entry, args.beside, args.threads)
+            timings = race(others | entry.open(), entry.size, args.runs, bar)
+            kinds = profile(entry.last, entry.size, args.runs) if args.profile else None
             results.append(Result(entry, timings, kinds))
     device = f"host: {processor()}"
     print_table(results, f"{device}, {args.threads} thread(s), median of {args.runs}")
     for result in results:
         print_profile(result)
+    if args.plot:
+        draw([(result.entry.last.name, result.kinds or []) for result in results], args.plot)
     if args.json:
         header = {"device": device, "threads": args.threads, "runs": args.runs, "commit": made_by}
         rows = [result.to_json() for result in results]
@@ -105,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
         "--scheme", metavar="NAME", help=f"with --model: {', '.join(SCHEMES)} (default {DEFAULT_SCHEME})"
     )
     add("--out", type=Path, help=f"with --model: folder for lowered files (default ./{OUT})")
+    add(
+        "--beside",
+        nargs="+",
+        default=[],
+        choices=contenders.BESIDE,
+        help="time the published network in these ways, too",
+    )
     add("--together", action="store_true", help="files of one network and tile in one row")
     add("--peers", action="store_true", help="beside classic mobile networks, lowered as the files are")
     add(
@@ -115,8 +130,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="with --peers: score the files on these; the peers are untrained, so they have no scores",
     )
-    add("--plot", type=Path, metavar="FILE", help="with --peers: draw PSNR against time, as PNG or SVG")
-    add("--threads", type=int, default=1, help="of PyTorch and of the runtime (default %(default)s)")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="PNG or SVG: with --peers PSNR against time, with --profile the operators as a flame graph",
+    )
+    add(
+        "--threads",
+        type=_threads,
+        default=1,
+        metavar="N|all",
+        help="of PyTorch and of the runtimes (default %(default)s)",
+    )
     add("--runs", type=int, help=f"of each contender (default {RUNS}, on a phone {phone.RUNS})")
     add("--device", choices=["host", "adb"], default="host", help="where (default %(default)s)")
     add(
@@ -152,10 +178,14 @@ def _check(args: argparse.Namespace) -> None:
     given = [name for name in ("scale", "size", "scheme", "out") if getattr(args, name) is not None]
     if args.files and given:
         raise UserError(f"An exported file has its own scale, size and scheme: leave --{given[0]} away.")
-    if args.peers and (not args.files or args.together or args.profile):
+    if args.peers and (not args.files or args.together or args.profile or args.beside):
         raise UserError("--peers is for exported files, in one table: leave other options away.")
-    if (args.benchmark or args.plot) and not args.peers:
-        raise UserError("--benchmark and --plot belong to --peers: add it.")
+    if args.benchmark and not args.peers:
+        raise UserError("--benchmark belongs to --peers: add it.")
+    if args.plot and not (args.peers or args.profile):
+        raise UserError("--plot draws what --peers or --profile measures: add one of them.")
+    if args.plot and args.plot.suffix not in DRAWN:
+        raise UserError(f"Cannot draw into {args.plot}: its name must end in {' or '.join(DRAWN)}.")
     args.runs = RUNS if args.runs is None else args.runs
     if args.together and not args.files:
         raise UserError("--together is for exported files; networks are in one row anyway.")
@@ -191,6 +221,11 @@ def _phone_settings(args: argparse.Namespace) -> phone.Settings:
     )
 
 
+def _threads(text: str) -> int:
+    """`all` is one for each core."""
+    return (os.cpu_count() or 1) if text == "all" else int(text)
+
+
 def _use_threads(count: int) -> None:
     """As many for PyTorch as for the runtime, before any file is opened."""
     torch.set_num_threads(count)
@@ -208,7 +243,7 @@ def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:
     scale, out = chosen_scale(args.scale), args.out or OUT
     size = parse_size("--size", args.size or SIZE, SIZE)
     for name in args.model:
-        _require(name, scale, size)
+        contenders.require_size(name, scale, size)
     scheme = find_scheme(args.scheme or DEFAULT_SCHEME).name
     total = len(contenders.LOWERED) * len(args.model)
     print(f"lowering {total} files to {out}; a minute or several each", file=sys.stderr)
@@ -225,22 +260,6 @@ def _networks(args: argparse.Namespace, made_by: str) -> list[Entry]:
             )
             for name in args.model
         ]
-
-
-def _require(name: str, scale: int, size: tuple[int, int]) -> None:
-    """UserError unless the network exists, has something to quantize and takes this LR size."""
-    model = find_trainable(name)
-    multiple = model.lr_multiple(scale)
-    fitting = [-(-max(side, model.smallest) // multiple) * multiple for side in size]
-    if list(size) != fitting:
-        raise UserError(
-            f"--size {size[0]}x{size[1]} does not suit {name} x{scale}: its LR sides are at least "
-            f"{model.smallest} and multiples of {multiple}. Try --size {fitting[0]}x{fitting[1]}."
-        )
-
-
-def _profile(entry: Entry, runs: int) -> list[Kind]:
-    return profile(list(entry.files.values())[-1], entry.size, runs)
 
 
 if __name__ == "__main__":

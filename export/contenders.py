@@ -3,9 +3,10 @@
 Speed does not depend on weights, so all forms are built with fresh ones, from the same seed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,15 +21,18 @@ from edgesr.engines.executorch import open_file
 from edgesr.engines.trial import try_out
 from edgesr.errors import UserError
 from edgesr.files import replacing
-from edgesr.models import MODELS, create_model
+from edgesr.models import MODELS, create_model, find_trainable
 from edgesr.provenance import versions
 from edgesr.quantization import find_scheme, pt2e
-from export import executorch
+from export import executorch, makers
 from export.choose import FP32
 
 EAGER, PUBLISHED, EDGE, INT8 = "eager", "pte_fp32_published", "pte_fp32_edge", "pte_int8_edge"
 TFLITE_EDGE, TFLITE_INT8 = "tflite_fp32_edge", "tflite_int8_edge"
 """The roles of contenders: where and as what a network runs, and in which form."""
+COMPILED, ONNX = "compiled", "onnxruntime"
+BESIDE = (COMPILED, ONNX)
+"""The published network once more, where that is asked for: by torch.compile, in ONNX Runtime."""
 LOWERED = (PUBLISHED, EDGE, INT8)
 """What is lowered of each network, from the first form to the last."""
 SEED = 0
@@ -45,6 +49,11 @@ class Entry:
     files: dict[str, Path]
     """By role. The last is the one whose gain over all others is asked for."""
 
+    @property
+    def last(self) -> Path:
+        """The file whose gain is asked for."""
+        return list(self.files.values())[-1]
+
     def open(self) -> dict[str, Upscaler]:
         """What to time, by role: the published network in eager PyTorch, then the files.
 
@@ -52,6 +61,21 @@ class Entry:
         """
         opened = {role: open_artifact(path, trusted=True).upscale for role, path in self.files.items()}
         return {EAGER: fresh(self.model, self.scale), **opened}
+
+
+def beside(entry: Entry, roles: Sequence[str], threads: int) -> dict[str, Upscaler]:
+    """The published network of an entry, at its size, in those of `BESIDE` that are asked for.
+
+    UserError where one cannot be made.
+    """
+    network, found = fresh(entry.model, entry.scale), {}
+    if COMPILED in roles:
+        found[COMPILED] = torch.compile(network)
+    if ONNX in roles:
+        with TemporaryDirectory() as folder:
+            order = makers.Order(network, [torch.rand(1, 3, *entry.size)], threads, Path(folder))
+            found[ONNX] = makers.make("ONNX Runtime fp32", order).upscale
+    return found
 
 
 def of_artifact(artifact: Artifact) -> Entry:
@@ -116,6 +140,18 @@ def program(role: str, model: str, scale: int, size: tuple[int, int], scheme: st
         return pt2e.float_program(Checkpoint(model, scale, None, network.state_dict()), shape)
     lr, fold = drawn_lr(size), executorch.FOLD_WEIGHTS
     return pt2e.calibrated_program(network, find_scheme(scheme), lr, fold_weights=fold)
+
+
+def require_size(model: str, scale: int, size: tuple[int, int]) -> None:
+    """UserError unless the network exists, has something to quantize and takes this LR size."""
+    row = find_trainable(model)
+    multiple = row.lr_multiple(scale)
+    fitting = [-(-max(side, row.smallest) // multiple) * multiple for side in size]
+    if list(size) != fitting:
+        raise UserError(
+            f"--size {size[0]}x{size[1]} does not suit {model} x{scale}: its LR sides are at least "
+            f"{row.smallest} and multiples of {multiple}. Try --size {fitting[0]}x{fitting[1]}."
+        )
 
 
 def fresh(model: str, scale: int) -> nn.Module:

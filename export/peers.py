@@ -1,33 +1,33 @@
-"""Exported files beside what a user might pick instead, on the same images and in the same run.
+"""Exported files beside what a user might pick instead, on the same images and in the same run: classic
+mobile networks, lowered as they are, and the files' own networks in other makers' runtimes.
 
 python -m export.bench artifacts/msfin-s_x4_w8a8_64x64.pte --peers --benchmark Set5 --plot peers.svg
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from edgesr import Upscaler, cli
+from edgesr import checkpoint as checkpoints
+from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import Pair, load_benchmark
 from edgesr.engines import Artifact, open_artifact
 from edgesr.errors import UserError
-from edgesr.files import replacing, write_text
+from edgesr.files import size, write_text
 from edgesr.metrics import evaluate
 from edgesr.models import create_model
 from edgesr.provenance import processor, versions
+from export import makers
+from export.choose import find_by_sha256
 from export.contenders import of_artifact
 from export.mobile import PEERS, lower
-from export.timings import Timing, race
-
-NAME, CELL = 38, 12
-"""Widths of the table's columns."""
-DRAWN = (".png", ".svg")
+from export.ranking import Contender, Row, plot, print_table
+from export.timings import race
 
 Sets = dict[str, list[Pair]]
 
@@ -44,26 +44,8 @@ class Settings:
     plot: Path | None
 
 
-@dataclass(frozen=True)
-class Row:
-    """One contender."""
-
-    name: str
-    """Of the file."""
-    bytes: int
-    timing: Timing
-    psnr: dict[str, float]
-    """By benchmark; empty for what is not trained, and where no benchmark was named."""
-    trained: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        own = {"file": self.name, "trained": self.trained, "bytes": self.bytes, "psnr_db": self.psnr}
-        return own | self.timing.to_json()
-
-
 def bench(settings: Settings, made_by: str) -> None:
-    """Lower the peers, time all in turns, score what is trained, print, write.
+    """Lower and convert the others, time all in turns, score what is trained, print, write.
 
     UserError for files that cannot be compared.
     """
@@ -72,27 +54,23 @@ def bench(settings: Settings, made_by: str) -> None:
     scale, tile = ours[0].scale, ours[0].tile
     sets = {folder.name: list(load_benchmark(folder, scale)) for folder in settings.benchmarks}
     with TemporaryDirectory() as temporary:
-        likes = {artifact.path.suffix: artifact for artifact in ours}
-        total = len(likes) * len(PEERS)
-        with cli.Progress(total, "lowering", "peer") as bar:
-            theirs = []
-            for like, name in product(likes.values(), PEERS):
-                theirs.append(open_artifact(lower(name, like, Path(temporary))))
-                bar.advance(file=theirs[-1].path.name)
-        opened = {artifact.path.name: artifact for artifact in [*ours, *theirs]}
+        classic = _classic(ours, Path(temporary))
+        elsewhere, notes = _elsewhere(ours, settings.threads, Path(temporary))
+        contenders = [*(_of_file(artifact, artifact) for artifact in ours), *classic, *elsewhere]
         with cli.Progress(settings.runs + 1, "running", "round") as bar:
-            upscalers = {name: artifact.upscale for name, artifact in opened.items()}
+            upscalers = {contender.name: contender.upscale for contender in contenders}
             timings = race(upscalers, tile, settings.runs, bar)
-        rows = [
-            _row(artifact, timings[name], sets, artifact in ours) for name, artifact in opened.items()
-        ]
+        rows = [Row(each, timings[each.name], _psnr(each, sets)) for each in contenders]
     bicubic = _scores(create_model("bicubic", scale=scale), sets, scale)
     device = f"host: {processor()}"
     conditions = f"{device}, {settings.threads} thread(s), median of {settings.runs}"
     print_table(rows, bicubic, f"{conditions}, x{scale}, one LR tile of {tile[0]}x{tile[1]}")
+    for note in notes:
+        print(note)
     if settings.json:
         content = {"device": device, "threads": settings.threads, "runs": settings.runs}
-        content |= {"commit": made_by, "versions": versions(), "bicubic_db": bicubic}
+        content |= {"commit": made_by, "versions": versions() | makers.versions()}
+        content |= {"bicubic_db": bicubic, "notes": notes}
         content |= {"contenders": [row.to_json() for row in rows]}
         write_text(settings.json, json.dumps(content, indent=2) + "\n")
     if settings.plot:
@@ -104,66 +82,87 @@ def _check(ours: list[Artifact], settings: Settings) -> None:
         of_artifact(artifact)
     if len({(artifact.scale, artifact.tile) for artifact in ours}) > 1:
         raise UserError("--peers compares files of one scale and one tile: name only such.")
-    if settings.plot and settings.plot.suffix not in DRAWN:
-        raise UserError(f"Cannot draw into {settings.plot}: its name must end in {' or '.join(DRAWN)}.")
     if settings.plot and not settings.benchmarks:
         raise UserError("--plot draws PSNR against time: say on what with --benchmark DIR.")
 
 
-def _row(artifact: Artifact, timing: Timing, sets: Sets, trained: bool) -> Row:
-    scores = _scores(artifact.tiled(), sets, artifact.scale) if trained else {}
-    return Row(artifact.path.name, artifact.path.stat().st_size, timing, scores, trained)
+def _of_file(artifact: Artifact, like: Artifact) -> Contender:
+    return Contender(
+        artifact.path.name, size(artifact.path), artifact.upscale, like, trained=artifact is like
+    )
+
+
+def _classic(ours: list[Artifact], folder: Path) -> list[Contender]:
+    """Classic mobile networks, lowered for each runtime that our files are for."""
+    likes = {artifact.path.suffix: artifact for artifact in ours}
+    found = []
+    with cli.Progress(len(likes) * len(PEERS), "lowering", "peer") as bar:
+        for like, name in product(likes.values(), PEERS):
+            path = lower(name, like, folder)
+            found.append(_of_file(open_artifact(path), like))
+            bar.advance(file=path.name)
+    return found
+
+
+def _elsewhere(ours: list[Artifact], threads: int, folder: Path) -> tuple[list[Contender], list[str]]:
+    """The float networks that our files come from, in PyTorch and in other makers' runtimes; and what is
+    to be said about those.
+    """
+    found: list[Contender] = []
+    origins, notes = _origins(ours)
+    models = [origin.model for origin, _ in origins.values()]
+    with cli.Progress(len(origins) * len(makers.MAKERS), "converting", "maker") as bar:
+        for sha256, (origin, like) in origins.items():
+            label = origin.model + (f" {sha256[:6]}" if models.count(origin.model) > 1 else "")
+            network, images = origin.build_float(), makers.calibration(like.scale, like.tile)
+            weights = sum(tensor.nbytes for tensor in origin.state.values())
+            found.append(Contender(f"{label} PyTorch fp32", weights, network, like))
+            (own := folder / sha256).mkdir()
+            for made in makers.make_all(makers.Order(network, images, threads, own)):
+                bar.advance()
+                if isinstance(made, str):
+                    notes.append(f"{label} {made}")
+                    continue
+                name = f"{label} {made.name}"
+                found.append(Contender(name, made.bytes, made.upscale, like, off=made.off))
+                if made.warning:
+                    notes.append(f"{label} {made.warning}")
+    return found, notes
+
+
+def _origins(ours: list[Artifact]) -> tuple[dict[str, tuple[Checkpoint, Artifact]], list[str]]:
+    """By SHA-256 the float checkpoints of files, each with the first file of it; and who has none."""
+    found: dict[str, tuple[Checkpoint, Artifact]] = {}
+    notes = []
+    for artifact in ours:
+        origin = _origin(artifact)
+        if origin is None or origin.sha256 is None:
+            notes.append(
+                f"{artifact.path.name}: its float checkpoint is neither bundled nor in ./runs, "
+                "so no other runtime is beside it."
+            )
+        else:
+            found.setdefault(origin.sha256, (origin, artifact))
+    return found, notes
+
+
+def _origin(artifact: Artifact) -> Checkpoint | None:
+    """The float checkpoint that a file comes from, if it is bundled or under ./runs."""
+    path = find_by_sha256(artifact.checkpoint_sha256)
+    checkpoint = None if path is None else checkpoints.load(path)
+    if checkpoint is None or checkpoint.scheme is None:
+        return checkpoint
+    parent = find_by_sha256(checkpoint.parent)
+    return None if parent is None else checkpoints.load(parent)
+
+
+def _psnr(contender: Contender, sets: Sets) -> dict[str, float]:
+    if not contender.trained:
+        return {}
+    like = contender.like
+    return _scores(like.tiled(contender.upscale), sets, like.scale)
 
 
 @torch.no_grad()
 def _scores(upscale: Upscaler, sets: Sets, scale: int) -> dict[str, float]:
     return {name: evaluate(upscale, pairs, scale).psnr for name, pairs in sets.items()}
-
-
-def print_table(rows: list[Row], bicubic: Mapping[str, float], conditions: str) -> None:
-    """A row per contender, the fastest first, with how many times as long as that it takes."""
-    print(conditions)
-    heads = [*(f"{name}, dB" for name in bicubic), "ms", "± iqr", "CPU ms", "times", "MB"]
-    _print_row("network", heads)
-    if bicubic:
-        _print_row("bicubic in PyTorch", [*(f"{db:.3f}" for db in bicubic.values()), *5 * "-"])
-    ordered = sorted(rows, key=lambda row: row.timing.cpu_median)
-    for row in ordered:
-        scores = [f"{row.psnr[name]:.3f}" if name in row.psnr else "-" for name in bicubic]
-        timing = row.timing
-        slower = timing.cpu_median / ordered[0].timing.cpu_median
-        times = [f"{timing.median:.2f}", f"{timing.spread:.2f}", f"{timing.cpu_median:.2f}"]
-        label = row.name if row.trained else f"{row.name} (untrained)"
-        _print_row(label, [*scores, *times, f"{slower:.2f}", f"{row.bytes / 1e6:.3f}"])
-
-
-def _print_row(name: str, cells: list[str]) -> None:
-    print("".join([f"{name:<{NAME}}", *(f"{cell:>{CELL}}" for cell in cells)]))
-
-
-def plot(rows: list[Row], bicubic: Mapping[str, float], path: Path) -> None:
-    """PSNR on the first benchmark over CPU time; what is not trained as a line at its time.
-
-    UserError without matplotlib.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("matplotlib draws the plot. Type: pip install 'edgesr[plot]'") from None
-
-    name, least = next(iter(bicubic.items()))
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.add_subplot(xscale="log", xlabel="ms of CPU time per tile on this host")
-    axes.set_ylabel(f"PSNR on {name}, dB")
-    axes.axhline(least, color="grey", linestyle=":", label=f"bicubic: {least:.2f} dB")
-    for index, row in enumerate(rows):
-        ms, color = row.timing.cpu_median, f"C{index % 10}"
-        if row.trained:
-            label = f"{row.name}: {row.psnr[name]:.2f} dB, {ms:.2f} ms"
-            axes.plot(ms, row.psnr[name], "o", color=color, label=label)
-        else:
-            label = f"{row.name}: {ms:.2f} ms; untrained, time only"
-            axes.axvline(ms, color=color, linestyle="--", linewidth=1, label=label)
-    axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.removeprefix(".") or None)

@@ -32,6 +32,8 @@ class Kind:
     share: float
     """Of the whole run."""
     count: int
+    each: tuple[float, ...] = ()
+    """Milliseconds of each operator, in the order in which they run."""
 
 
 def profile(path: Path, tile: tuple[int, int], runs: int) -> list[Kind]:
@@ -54,7 +56,7 @@ def kinds(dump: bytes) -> list[Kind]:
     inside = [sum(times) for times in zip(*(ms for _, ms in inner), strict=True)]
     rest = min(whole - ms for whole, ms in zip(wholes, inside, strict=True))
     total = rest + sum(map(sum, least.values()))
-    found = [Kind(name, sum(ms), sum(ms) / total, len(ms)) for name, ms in least.items()]
+    found = [Kind(name, sum(ms), sum(ms) / total, len(ms), tuple(ms)) for name, ms in least.items()]
     return [*sorted(found, key=lambda kind: -kind.ms), Kind(BETWEEN, rest, rest / total, 0)]
 
 

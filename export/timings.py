@@ -13,7 +13,7 @@ from edgesr import Upscaler
 from edgesr.cli import Progress
 from edgesr.engines import SUFFIXES
 from export import pte
-from export.contenders import EAGER, EDGE, INT8, PUBLISHED, Entry
+from export.contenders import BESIDE, EAGER, EDGE, INT8, PUBLISHED, Entry
 from export.profile import Kind
 from export.tfl import census as tfl
 
@@ -179,6 +179,8 @@ def _print_other(result: Result, role: str) -> None:
     timing = result.timings[role]
     gains = result.ratios if role == result.subject else {}
     faster = ", ".join(f"{ratio:.2f}x {other}" for other, ratio in gains.items())
+    if role in BESIDE:
+        faster = f"{result.subject} is {result.ratios[role]:.2f}x as fast"
     print(f"  {role}: {timing.median:.1f} ±{timing.spread:.1f}" + (f", {faster}" if faster else ""))
 
 
@@ -186,7 +188,7 @@ def print_profile(result: Result) -> None:
     """The kinds of operators of a row's last file; nothing if they were not asked for."""
     if result.kinds is None:
         return
-    file = list(result.entry.files.values())[-1].name
+    file = result.entry.last.name
     print(f"\n{file}: {sum(kind.ms for kind in result.kinds):.1f} ms while operators are recorded")
     print(f"{'ms':>9}{'share':>8}{'count':>7}  operator")
     for kind in result.kinds:

@@ -16,7 +16,7 @@ from edgesr.cli import Progress
 from edgesr.engines import executorch as engine
 from edgesr.errors import UserError
 from export import bench, contenders, executorch
-from export.contenders import EAGER, EDGE, INT8, PUBLISHED, Entry
+from export.contenders import COMPILED, EAGER, EDGE, INT8, ONNX, PUBLISHED, Entry
 
 SIZE = (16, 20)
 COMMIT = "c0ffee"
@@ -203,6 +203,39 @@ def test_threads_are_set_before_a_file_is_opened(
     assert order == [("torch", 3), ("runtime", 3), "open"]
 
 
+@pytest.mark.slow
+def test_the_published_network_beside_itself(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny: None,
+    lowerings: list[str],
+    tmp_path: Path,
+) -> None:
+    """ONNX Runtime and torch.compile take turns with a file and compute the published network."""
+    file, entry = tmp_path / "b.json", lower(tmp_path)
+    monkeypatch.setattr(torch, "compile", lambda network: nn.Sequential(network))  # takes a minute
+    beside, made = contenders.beside, {}
+    monkeypatch.setattr(contenders, "beside", lambda *given: made.update(beside(*given)) or made)
+    run(monkeypatch, entry.last, "--beside", *contenders.BESIDE, "--runs", "1", "--json", file)
+    (row,) = json.loads(file.read_text())["networks"]
+    assert list(row["contenders"]) == [COMPILED, ONNX, EAGER, INT8]
+    assert set(row["ratios"]["faster_than"]) == {COMPILED, ONNX, EAGER}
+    assert f"  {ONNX}: " in capsys.readouterr().out
+    lr, network = torch.rand(1, 3, *SIZE), contenders.fresh("lffn-s", 2)
+    with torch.no_grad():
+        for role, upscale in made.items():
+            assert torch.allclose(upscale(lr), network(lr), rtol=1e-4, atol=1e-3), role
+
+
+def test_as_many_threads_as_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(bench.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(bench, "_use_threads", given.append)
+    with pytest.raises(UserError, match="does not exist"):
+        run(monkeypatch, tmp_path / "a.pte", "--threads", "all")
+    assert given == [7]
+
+
 def test_the_runtime_has_the_threads_it_was_given() -> None:
     before = portable_lib._threadpool_get_thread_count()
     try:
@@ -230,6 +263,8 @@ def test_the_runtime_has_the_threads_it_was_given() -> None:
         (["--model", "msfin", "--scale", "3", "--size", "16x18"], "multiples of 4.*Try --size 16x20"),
         (["--model", "lffn-s", "--runs", "0"], "at least 1"),
         (["--model", "lffn-s", "--threads", "0"], "takes 1 to"),
+        (["--model", "lffn-s", "--plot", "x.svg"], "add one of them"),
+        (["--model", "lffn-s", "--profile", "--plot", "x.doc"], "must end in .png or .svg"),
     ],
 )
 def test_mistakes(

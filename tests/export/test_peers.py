@@ -79,8 +79,8 @@ def test_our_file_beside_a_peer(
         plot,
     )
     ours, theirs = json.loads(out.read_text())["contenders"]
-    assert (ours["file"], ours["trained"]) == (exported.name, True)
-    assert (theirs["file"], theirs["trained"]) == ("ABPN-like_x2_w8a8.pte", False)
+    assert (ours["name"], ours["trained"]) == (exported.name, True)
+    assert (theirs["name"], theirs["trained"]) == ("ABPN-like_x2_w8a8.pte", False)
     assert 10 < ours["psnr_db"]["Drawn"] < 60
     assert theirs["psnr_db"] == {}
     assert len(ours["runs_ms"]) == len(theirs["runs_ms"]) == 3
@@ -108,8 +108,9 @@ def _with_census(path: Path, censuses: dict[str, Census]) -> Artifact:
         (["FILE", "--peers", "--profile"], "is for exported files"),
         (["FILE", "--peers", "--plot", "x.svg"], "say on what with --benchmark"),
         (["FILE", "--peers", "--plot", "x.doc"], "must end in .png or .svg"),
-        (["FILE", "--benchmark", "Set5"], "belong to --peers"),
-        (["FILE", "--plot", "x.svg"], "belong to --peers"),
+        (["FILE", "--benchmark", "Set5"], "belongs to --peers"),
+        (["FILE", "--plot", "x.svg"], "add one of them"),
+        (["FILE", "--peers", "--beside", "compiled"], "is for exported files"),
     ],
 )
 def test_mistakes(

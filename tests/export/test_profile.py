@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgesr.engines import executorch as engine
-from export import executorch
+from export import executorch, flame
 from export import profile as profiles
 from export.profile import BETWEEN, Kind, kind_of, profile
 
@@ -20,12 +21,30 @@ def test_profile_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "trace", lambda *_: b"")
     monkeypatch.setattr(profiles, "_events", lambda dump: events)
     assert profile(Path("a.pte"), (8, 8), 2) == [
-        Kind("Mean (ND)", 5.0, 0.5, 1),
-        Kind("Add (ND)", 3.0, 0.3, 2),
+        Kind("Mean (ND)", 5.0, 0.5, 1, (5.0,)),
+        Kind("Add (ND)", 3.0, 0.3, 2, (1.0, 2.0)),
         Kind(BETWEEN, 2.0, 0.2, 0),
     ]
     assert kind_of("Convolution (NHWC, F32) DWConv #10") == "Convolution (NHWC, F32) DWConv"
     assert kind_of("native_call_cumsum.out") == "cumsum.out"
+
+
+def test_flame_graph(tmp_path: Path) -> None:
+    kinds = [Kind("Mean", 5.0, 0.5, 1, (5.0,)), Kind("Add", 3.0, 0.3, 2, (1.0, 2.0))]
+    kinds.append(Kind(BETWEEN, 2.0, 0.2, 0))
+    assert list(flame.blocks(kinds)) == [
+        (1, 0.0, 5.0, 0),
+        (2, 0.0, 5.0, 0),
+        (1, 5.0, 3.0, 1),
+        (2, 5.0, 2.0, 1),
+        (2, 7.0, 1.0, 1),
+        (1, 8.0, 2.0, 2),
+    ]
+    plot = tmp_path / "flame.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        flame.draw([("a.pte", kinds), ("b.pte", kinds[:1])], plot)
+    drawn = plot.read_text()
+    assert all(label in drawn for label in ("a.pte: 10.0 ms", "b.pte: 5.0 ms", "Mean", "Add"))
 
 
 class Partly(nn.Module):

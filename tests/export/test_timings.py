@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from export.contenders import (
+    COMPILED,
     EAGER,
     EDGE,
     INT8,
@@ -81,3 +82,12 @@ def test_files_of_one_network_in_one_row() -> None:
     first, second = together(entries)
     assert list(first.files.values()) == [Path("a"), Path("c")]
     assert list(second.files.values()) == [Path("b")]
+
+
+def test_the_network_in_another_way_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    times = {COMPILED: [24.0], EAGER: [40.0], INT8: [8.0]}
+    timings = {role: Timing(ms, ms) for role, ms in times.items()}
+    print_table([Result(Entry("lffn-s", 4, (24, 24), {INT8: Path("a")}), timings)], "host: this one")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].split()[-3:] == ["5.00x", "-", "-"]
+    assert lines[4].strip() == f"compiled: 24.0 ±0.0, {INT8} is 3.00x as fast"
