@@ -160,15 +160,13 @@ def convert(graph: GraphModule, *, fold_weights: bool) -> GraphModule:
 
 
 def fold_padding(graph: GraphModule) -> None:
-    """Padded weights as constants of their own, as kernels want them."""
+    """Padded weights (`portable.widened`) as constants of their own: XNNPACK takes no others."""
+    pad = torch.ops.aten.pad.default
     for node in graph.graph.nodes:
-        if node.target is not torch.ops.aten.pad.default or node.args[0].op != "get_attr":
+        if node.target is not pad or node.args[0].op != "get_attr":
             continue
-        name = f"{node.name}_folded"
-        graph.register_buffer(
-            name,
-            torch.ops.aten.pad.default(attrgetter(node.args[0].target)(graph).detach(), *node.args[1:]),
-        )
+        name, weight = f"{node.name}_folded", attrgetter(node.args[0].target)(graph)
+        graph.register_buffer(name, pad(weight.detach(), *node.args[1:]))
         with graph.graph.inserting_before(node):
             constant = graph.graph.get_attr(name)
         constant.meta = dict(node.meta)

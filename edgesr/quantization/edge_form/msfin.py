@@ -15,8 +15,8 @@ def edge_msfin(model: MSFIN) -> nn.Module:
     compute_in_unit_range(model)
     fold_output_shift(model)
     for block in list(model.modules()):
-        if isinstance(block, RecurrentBlock) and isinstance(block.body[5], ChannelAttention):
-            block.body[5] = Attention(block.body[5])
+        if isinstance(block, RecurrentBlock) and isinstance(gate := block.body[5], ChannelAttention):
+            block.body[5] = Attention(gate)
     return with_float_ends(model)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from edgesr.models.blocks import ChannelAttention
 from edgesr.quantization.edge_form.enlargement import Phases, linear
-from edgesr.quantization.edge_form.parts import PreciseIsland
+from edgesr.quantization.edge_form.parts import Precise, PreciseIsland
 
 NARROWEST = 8
 """Outputs from which on a convolution adds up in one order everywhere."""
@@ -31,8 +31,12 @@ TERMS = (
 moved to where the error is largest. The exact series has c = 2, p = ((2k - 1)π)², and no end."""
 
 
-class Portable(PreciseIsland):
+class Portable(Precise):
     """Computes what `module` computes. A scheme that has integer kernels for that takes it as it is."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
 
 
 class Wide(Portable):
@@ -51,13 +55,8 @@ def widened(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
     They are constants of an exported program (`edgesr.quantization.pt2e`); what is trained and stored
     keeps its shape.
     """
-    assert (layer.bias is not None, layer.padding, layer.stride, layer.groups) == (
-        True,
-        (0, 0),
-        (1, 1),
-        1,
-    )
     assert layer.bias is not None
+    assert (layer.padding, layer.stride, layer.groups) == ((0, 0), (1, 1), 1)
     missing = max(0, NARROWEST - layer.out_channels)
     return F.pad(layer.weight, (0, 0, 0, 0, 0, 0, 0, missing)), F.pad(layer.bias, (0, missing))
 
