@@ -6,6 +6,7 @@ checkpoint at any deployment shape, with the same names and the same numbers.
 
 import copy
 from collections import Counter
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from edgesr.checkpoint import Checkpoint, load_strict
 from edgesr.models import create_model
 from edgesr.quantization import find_scheme
 from edgesr.quantization.edge_form import edge_form
+from edgesr.quantization.edge_form.portable import with_own_operators
 from edgesr.quantization.quantizer import WEIGHTED, SuperResolutionQuantizer
 from edgesr.quantization.scheme import Scheme
 
@@ -38,6 +40,8 @@ def prepare(
     there to see the ranges by. Its own ranges are empty until it has seen images.
     """
     edge = edge_form(model, lr_shape[2:], images)
+    if not scheme.precise:
+        with_own_operators(edge)
     graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
     assert isinstance(graph, GraphModule)
     constants = {name for name, _ in graph.named_buffers()} - graph.state_dict().keys()
@@ -59,6 +63,8 @@ def _bias_per_convolution(graph: GraphModule) -> None:
         if node.target not in WEIGHTED or len(node.args) < 3 or node.args[2] is None:
             continue
         bias = node.args[2]
+        if bias.op != "get_attr":
+            continue  # computed of one, in a float island
         uses[bias.target] += 1
         if uses[bias.target] > 1:
             name = f"{bias.target}_{uses[bias.target]}"
@@ -149,7 +155,24 @@ def convert(graph: GraphModule, *, fold_weights: bool) -> GraphModule:
     """
     converted = convert_pt2e(copy.deepcopy(graph), fold_quantize=fold_weights)
     _dequantize_per_reader(converted)
+    fold_padding(converted)
     return converted
+
+
+def fold_padding(graph: GraphModule) -> None:
+    """Padded weights (`portable.widened`) as constants of their own: XNNPACK takes no others."""
+    pad = torch.ops.aten.pad.default
+    for node in graph.graph.nodes:
+        if node.target is not pad or node.args[0].op != "get_attr":
+            continue
+        name, weight = f"{node.name}_folded", attrgetter(node.args[0].target)(graph)
+        graph.register_buffer(name, pad(weight.detach(), *node.args[1:]))
+        with graph.graph.inserting_before(node):
+            constant = graph.graph.get_attr(name)
+        constant.meta = dict(node.meta)
+        node.replace_all_uses_with(constant)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
 
 
 def _dequantize_per_reader(graph: GraphModule) -> None:
@@ -189,4 +212,7 @@ def calibrated_program(
 def float_program(checkpoint: Checkpoint, lr_shape: LrShape) -> ExportedProgram:
     """A float checkpoint's edge form as the program that every target lowers, at one LR shape."""
     edge = edge_form(checkpoint.build_float(), lr_shape[2:])
-    return torch.export.export(edge, (torch.rand(lr_shape),))
+    graph = torch.export.export(edge, (torch.rand(lr_shape),)).module()
+    assert isinstance(graph, GraphModule)
+    fold_padding(graph)
+    return torch.export.export(graph, (torch.rand(lr_shape),))

@@ -125,6 +125,17 @@ def max_pool(writer: Writer, call: Call) -> Value:
     return writer.emit(Op.MAX_POOL_2D, [value], shape_of(call.node), call.quantization, options)
 
 
+def clamp(writer: Writer, call: Call) -> Value:
+    """Values limited on both sides, in float."""
+    assert call.quantization is None  # no profile has an integer kernel for it
+    value = _read(writer, call)
+    for op, limit in ((Op.MAXIMUM, call.argument(1)), (Op.MINIMUM, call.argument(2))):
+        inputs = [value, writer.constant(np.full((1, 1, 1, 1), limit, np.float32))]
+        options = schema.MaximumMinimumOptionsT()
+        value = writer.emit(op, inputs, shape_of(call.node), None, options)
+    return value
+
+
 def bilinear(writer: Writer, call: Call) -> Value:
     """Bilinear enlargement to a fixed size."""
     shape = shape_of(call.node)
@@ -203,6 +214,7 @@ RULES: dict[Any, Rule] = {
     aten.adaptive_avg_pool2d.default: mean,
     aten.add.Tensor: binary(Op.ADD, schema.AddOptionsT),
     aten.cat.default: concatenation,
+    aten.clamp.default: clamp,
     aten.conv2d.default: convolution,
     aten.div.Tensor: binary(Op.DIV, schema.DivOptionsT),
     aten.gelu.default: unary(Op.GELU, _gelu),

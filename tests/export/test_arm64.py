@@ -9,23 +9,28 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.fx import GraphModule
 
 from edgesr import authors
 from edgesr.checkpoint import Checkpoint
 from edgesr.data.benchmarks import Pair, load_benchmark
 from edgesr.data.drawn import drawn_pairs
 from edgesr.data.images import to_tensor
-from edgesr.engines import open_artifact
+from edgesr.engines import SUFFIXES, open_artifact
 from edgesr.errors import UserError
 from edgesr.models import MODELS
+from edgesr.models.blocks import ChannelAttention, Enlarge
 from edgesr.quantization import find_scheme, pt2e
-from export import arm64, executorch, verify
+from edgesr.quantization.edge_form import portable
+from export import arm64, executorch, tflite, verify
 from export.arm64 import APPROXIMATED, EXACT, FLOAT, ROUNDED, SPREAD, Difference, bound_of
 from export.choose import FP32
 from export.native import build
 from export.native.build import Bundle
 from export.report import Census
+from export.target import Target
 
 TILE = (16, 16)
 REAL = [(model, scheme) for model in ("lffn-s", "msfin-s") for scheme in ("w8a8", FP32)]
@@ -101,6 +106,42 @@ def test_full_size_networks(model: str, scheme: str, qemu: Path, shared: Path, t
     bound = bound_of(scheme, executorch.census(path))
     for cpu, found in arm64.compare(artifact, tiles, arm64.commands(qemu, path), lambda: None).items():
         assert found.failures(bound) == [], cpu
+
+
+class Gated(nn.Module):
+    """A gate of each of many heights, few outputs and an enlargement, as MSFIN's edge form has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        attention = ChannelAttention(32, 4)
+        with torch.no_grad():
+            attention.excite.bias = nn.Parameter(torch.linspace(-12, 12, 32))
+        self.head, self.gate = nn.Conv2d(3, 32, 3, padding=1), portable.Attention(attention)
+        self.tail = portable.Wide(nn.Conv2d(32, 3, 1))
+        self.enlarge = portable.Bilinear(Enlarge("bilinear"), 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,3,16,16) → (N,3,64,64)."""
+        return self.enlarge(self.tail(self.gate(self.head(x))), (64, 64))
+
+
+@pytest.mark.arm64
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [executorch, tflite])
+def test_portable_operators_are_equal_to_the_bit(target: Target, qemu: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path, lr = tmp_path / f"gated{SUFFIXES[target.NAME]}", torch.rand(1, 3, *TILE)
+    facts = _facts("lffn-s", FP32) | tflite.chosen(FP32, {})
+    graph = torch.export.export(Gated().eval(), (lr,)).module()
+    assert isinstance(graph, GraphModule)
+    pt2e.fold_padding(graph)
+    target.lower(torch.export.export(graph, (lr,)), facts, path)
+    counted = target.census(path)
+    assert (counted.partitions, counted.outside) == (1, [])
+    artifact = open_artifact(path, trusted=True)
+    tiles = [(lr, artifact.upscale(lr).clone())]
+    for cpu, found in arm64.compare(artifact, tiles, arm64.commands(qemu, path), lambda: None).items():
+        assert found.differing_floats == 0, cpu
 
 
 @pytest.mark.arm64

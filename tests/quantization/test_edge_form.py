@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesr.models import MODELS, create_model
-from edgesr.models.blocks import BSConv, ChannelShuffle
+from edgesr.models.blocks import BSConv, ChannelAttention, ChannelShuffle, Enlarge
 from edgesr.models.lffn import LFFN, FusionModule, ResidualBlock, SpindleBlock
 from edgesr.models.maffsrn import MAFFSRN, FusionGroup, Tail
 from edgesr.models.mlrn import MLRN
 from edgesr.models.msfin import MSFIN
 from edgesr.models.osffnet import OSFFNet, Perceptron
-from edgesr.quantization.edge_form import edge_form, folding, parts
+from edgesr.quantization.edge_form import edge_form, folding, parts, portable
 from edgesr.quantization.edge_form.equalize import channel_ranges
 from edgesr.quantization.edge_form.lffn import EdgeLFFN, MergedPaths, MergedSpindle
 from edgesr.quantization.edge_form.maffsrn import BicubicSkip, fold_group, fold_tail
@@ -167,6 +167,42 @@ def test_bicubic_skip_is_pytorchs(scale: int) -> None:
     assert_equal_relative(shuffle(BicubicSkip(scale)(lr, residual)), expected + shuffle(residual))
 
 
+@pytest.mark.parametrize("size", [(5, 7), (1, 2), (16, 9)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@torch.no_grad()
+def test_portable_enlargement_is_pytorchs_bilinear(scale: int, size: tuple[int, int]) -> None:
+    own, lr, large = Enlarge("bilinear"), torch.rand(2, 3, *size), [scale * side for side in size]
+    assert (portable.Bilinear(own, scale)(lr, large) - own(lr, large)).abs().max() <= 1e-6
+
+
+@torch.no_grad()
+def test_portable_sigmoid() -> None:
+    """Also where it is limited, and in fp16 as Core ML computes it."""
+    x = torch.linspace(-40, 40, 20_001).view(1, -1, 1, 1)
+    attention, expected = portable.Attention(ChannelAttention(4, 2)), torch.sigmoid(x)
+    found = attention.sigmoid(x.repeat(1, 1, 4, 1))
+    assert found.shape == x.shape
+    assert (found - expected).abs().max() <= 3e-7
+    assert 0 < found.min() < found.max() <= 1
+    half = x.half()
+    rough = attention.half().sigmoid(half.repeat(1, 1, 4, 1)).float()
+    assert (rough - torch.sigmoid(half.float())).abs().max() <= 1e-3
+
+
+@pytest.mark.parametrize(("features", "inner"), [(16, 4), (48, 9)])
+@torch.no_grad()
+def test_portable_attention(features: int, inner: int) -> None:
+    own, x = shaken(ChannelAttention(features, inner)), torch.randn(2, features, 6, 5)
+    assert isinstance(own, ChannelAttention)
+    assert_equal_relative(portable.Attention(own)(x), own(x))
+
+
+@torch.no_grad()
+def test_wide_convolution() -> None:
+    own, x = nn.Conv2d(5, 3, 1), torch.randn(2, 5, 4, 3)
+    assert_equal_relative(portable.Wide(own)(x), own(x))
+
+
 @pytest.mark.parametrize(("coarse", "fine"), [((2, 3), (13, 20)), ((9, 9), (64, 64)), ((4, 1), (4, 7))])
 @torch.no_grad()
 def test_repeat_is_nearest(coarse: tuple[int, int], fine: tuple[int, int]) -> None:
@@ -238,8 +274,8 @@ def test_lffn_equalized(options: dict[str, Any]) -> None:
 def test_msfin_shifts_colours_once_per_lr_pixel() -> None:
     form = edge_form(MSFIN(4, features=8, groups=4, reduction=4, passes=1), (4, 8))
     seen: list[tuple[int, ...]] = []
-    shift = next(m for m in form.modules() if isinstance(m, nn.Conv2d))
+    shift = next(m for m in form.modules() if isinstance(m, portable.Wide))
     shift.register_forward_hook(lambda _m, inputs, _o: seen.append(tuple(inputs[0].shape)))
     form(torch.rand(1, 3, 4, 8))
-    assert shift.kernel_size == (1, 1)
+    assert shift.module.kernel_size == (1, 1)
     assert seen == [(1, 3, 4, 8)]

@@ -12,6 +12,8 @@ from edgesr import checkpoint as checkpoints
 from edgesr.checkpoint import Checkpoint
 from edgesr.errors import UserError
 from edgesr.models import create_model
+from edgesr.models.blocks import ChannelAttention
+from edgesr.models.msfin import MSFIN
 from edgesr.quantization import SCHEMES, Scheme, find_scheme, pt2e
 from edgesr.quantization.annotations import is_float, is_inside
 from edgesr.quantization.edge_form.parts import FloatIsland, Precise, Repeat
@@ -135,6 +137,19 @@ def test_shared_own_and_fixed_scales(case: tuple[str, str, GraphModule, Tensor])
         assert read != written or case[0] == "osffnet"  # which here enlarges a single value
         checked += 1
     assert checked > 1
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_scheme_with_integer_kernels_has_the_operators_themselves(scheme: str) -> None:
+    """Else gates and enlargement are composed of what every CPU computes alike."""
+    model = MSFIN(2, features=8, groups=4, reduction=4, passes=1)
+    graph = pt2e.prepare(model, find_scheme(scheme), PATCH)
+    targets = [str(node.target) for node in graph.graph.nodes]
+    gates = sum(isinstance(module, ChannelAttention) for module in model.modules())
+    integer = not find_scheme(scheme).precise
+    assert targets.count("aten.sigmoid.default") == integer * gates
+    assert targets.count("aten.upsample_bilinear2d.vec") == integer
+    assert targets.count("aten.div.Tensor") == (not integer) * gates
 
 
 @torch.no_grad()

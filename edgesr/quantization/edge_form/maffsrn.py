@@ -1,11 +1,10 @@
 """MAFFSRN for integer kernels: weight norms, shuffles, factors and tails folded, the skip in float."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgesr.models.blocks import ChannelShuffle, Scalar
 from edgesr.models.maffsrn import MAFFSRN, AttentionBlock, FusionGroup, Reduction, Tail
+from edgesr.quantization.edge_form.enlargement import Phases, cubic
 from edgesr.quantization.edge_form.folding import (
     bias_of,
     convolution,
@@ -15,42 +14,23 @@ from edgesr.quantization.edge_form.folding import (
     weight_of,
     widened,
 )
-from edgesr.quantization.edge_form.parts import EdgePadding, Precise, Repeat, Size
-
-CUBIC = -0.75
-"""The parameter of PyTorch's bicubic kernel (Keys 1981)."""
+from edgesr.quantization.edge_form.parts import Precise, Repeat, Size
 
 
 class BicubicSkip(Precise):
     """PyTorch's bicubic enlargement, before its pixel shuffle, plus a residual of the same shape.
 
-    Every SR pixel of one phase has the same weights, so it is a depthwise 5x5 convolution with one
-    output per phase, over an image whose border is repeated. Pixels are exact in float; in int8 the
-    rounding of this skip alone would cost more than everything else.
+    Pixels are exact in float; in int8 the rounding of this skip alone would cost more than everything
+    else.
     """
-
-    kernels: Tensor
 
     def __init__(self, scale: int) -> None:
         super().__init__()
-        self.padding = EdgePadding(2)
-        taps = torch.stack([_cubic_taps(phase, scale) for phase in range(scale)])
-        kernels = torch.einsum("yi,xj->yxij", taps, taps).flatten(0, 1)
-        weight = kernels.float().repeat(3, 1, 1).unsqueeze(1)
-        self.register_buffer("kernels", weight, persistent=False)
+        self.phases = Phases(scale, cubic, 2)
 
     def forward(self, lr: Tensor, residual: Tensor) -> Tensor:
         """LR (N,3,h,w), residual (N,3s²,h,w) → (N,3s²,h,w)."""
-        return F.conv2d(self.padding(lr), self.kernels, groups=3) + residual
-
-
-def _cubic_taps(phase: int, scale: int) -> Tensor:
-    """Weights of the five LR pixels around the one that SR pixel `phase` of `scale` lies in."""
-    centre = (phase + 0.5) / scale - 0.5
-    distance = (torch.arange(-2, 3, dtype=torch.double) - centre).abs()
-    near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
-    far = CUBIC * (((distance - 5) * distance + 8) * distance - 4)
-    return torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
+        return self.phases(lr) + residual
 
 
 class EdgeMAFFSRN(nn.Module):

@@ -7,6 +7,7 @@ from edgesr.models.blocks import ChannelAttention
 from edgesr.models.msfin import LEVELS, MSFIN, RecurrentBlock
 from edgesr.quantization.edge_form.folding import bias_of, convolution, weight_of
 from edgesr.quantization.edge_form.parts import PreciseIsland
+from edgesr.quantization.edge_form.portable import Attention, Bilinear, Wide
 
 
 def edge_msfin(model: MSFIN) -> nn.Module:
@@ -14,8 +15,8 @@ def edge_msfin(model: MSFIN) -> nn.Module:
     compute_in_unit_range(model)
     fold_output_shift(model)
     for block in list(model.modules()):
-        if isinstance(block, RecurrentBlock) and isinstance(block.body[5], ChannelAttention):
-            block.body[5] = PreciseIsland(block.body[5])
+        if isinstance(block, RecurrentBlock) and isinstance(gate := block.body[5], ChannelAttention):
+            block.body[5] = Attention(gate)
     return with_float_ends(model)
 
 
@@ -56,10 +57,11 @@ def with_float_ends(model: MSFIN) -> nn.Module:
     The colour shift comes ahead of the bilinear enlargement, whose weights sum to one: it is then
     computed once per LR pixel.
     """
-    shift = PreciseIsland(model.sub_mean)
+    assert isinstance(model.sub_mean, nn.Conv2d)
+    shift = Wide(model.sub_mean)
     model.sub_mean = nn.Identity()
-    model.enlarge, model.head = PreciseIsland(model.enlarge), PreciseIsland(model.head)
-    model.tail = PreciseIsland(model.tail)
+    model.enlarge = Bilinear(model.enlarge, model.scale)
+    model.head, model.tail = PreciseIsland(model.head), PreciseIsland(model.tail)
     for down in (model.coarse.down[0], model.middle.down):
         assert isinstance(down, nn.Sequential)
         first, activation = down[0], down[1]
