@@ -78,7 +78,7 @@ RUNNER = Runner(Bicubic(2), 2, (8, 8), 2, 1)
 
 
 def upscaled(path: Path) -> None:
-    run_job(Job(path, path.with_name("out.png")), RUNNER, Policy(force=True), lambda _: None)
+    run_job(Job(path, path.with_name("out.png")), RUNNER, Policy(force=True), lambda *_: None)
 
 
 READERS: tuple[Callable[[Path], object], ...] = (
