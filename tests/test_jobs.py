@@ -273,7 +273,7 @@ def test_a_video_beside_images(tmp_path: Path, capsys) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
     assert "exists already" in upscale(clip, "--out", tmp_path / "out" / "a_x2.mp4")
     message = upscale(clip, "--out", tmp_path / "out" / "a_x2.mp4", "--resume", scale=3)
-    assert "has frames of 20x16, not 30x24" in message
+    assert "is 20x16 pixels, not 30x24" in message
     assert "videos are written as" in upscale(clip, "--out", tmp_path / "out.png")
     assert "Images are written as" in upscale(still, "--out", tmp_path / "out.mp4")
 

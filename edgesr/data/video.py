@@ -137,7 +137,15 @@ def tracks(container: "InputContainer") -> "tuple[VideoStream, Any]":
     moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
         raise ValueError("it has no pictures that move")
-    return moving[0], next(iter(container.streams.audio), None)
+    known = [one for one in container.streams.audio if _known(one)]
+    if not _known(moving[0]):
+        raise ValueError("its codec is not known")
+    return moving[0], next(iter(known), None)
+
+
+def _known(stream: Any) -> bool:
+    """Whether FFmpeg has a decoder for a track: PyAV gives it no context otherwise."""
+    return stream.codec_context is not None
 
 
 def parts(container: "InputContainer", path: Path) -> "Iterator[Packet | tuple[VideoFrame, Picture]]":
