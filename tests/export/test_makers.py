@@ -24,6 +24,8 @@ FIRST = {"ONNX Runtime fp32": 1e-5, "ONNX Runtime int8": 0.3}
 """What is tested everywhere, and how far it may be from the float network."""
 OTHERS = {"ncnn fp32": 1e-4, "ncnn fp16": 5e-3, "OpenVINO fp32": 1e-5, "OpenVINO fp16": 5e-3}
 OTHERS |= {"OpenVINO int8": 0.3}
+REASON = "NNCF 3.4.0: cannot reshape array of size 3 into shape (1,1,1,1)"
+STUCK = {"OpenVINO int8": pytest.mark.xfail(raises=ValueError, strict=True, reason=REASON)}
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_onnx_runtime_computes_the_network_and_int8_is_int8(order: Order) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=STUCK.get(name, ())) for name in OTHERS])
 def test_the_others_compute_the_network(name: str, order: Order) -> None:
     for package in MAKERS[name].packages:
         pytest.importorskip(package, reason=f"needs {package}: pip install 'edgesr[peers]'")
