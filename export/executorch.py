@@ -4,6 +4,7 @@
 """
 
 import argparse
+import copy
 import json
 from functools import partial
 from pathlib import Path
@@ -84,8 +85,10 @@ def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
         "multiple": facts["multiple"],
     }
     backend = BACKENDS.get(facts.get("backend", XNNPACK))
+    own = copy.copy(program)
+    own._constants = dict(program.constants)  # ExecuTorch takes some out of the program that it gets
     edge = to_edge_transform_and_lower(
-        program,
+        own,
         partitioner=backend.partitioners(facts["scheme"]) if backend else [XnnpackPartitioner()],
         constant_methods={FACTS: json.dumps(facts), **numbers},
     )
