@@ -43,6 +43,26 @@ def test_a_program_that_is_not_all_delegated(tmp_path: Path) -> None:
     assert counted.planned_bytes > 0
 
 
+class Fixed(nn.Module):
+    """A depthwise convolution whose weights no checkpoint holds."""
+
+    kernels: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernels", torch.rand(12, 1, 3, 3), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.conv2d(x, self.kernels, groups=3)
+
+
+def test_lowering_leaves_the_program_whole(tmp_path: Path) -> None:
+    program = torch.export.export(Fixed(), (torch.rand(1, 3, 8, 8),))
+    executorch.lower(program, FACTS, tmp_path / "fixed.pte")
+    assert list(program.constants) == ["kernels"]
+    assert executorch.faults(program, (tmp_path / "fixed.pte").read_bytes()) == []
+
+
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExportedProgram, bytes]:
     torch.manual_seed(0)
