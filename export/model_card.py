@@ -49,7 +49,7 @@ def main() -> None:
     for model, scale in _sets(args):
         if args.benchmark:
             content = measure(model, scale, args.benchmark, args.artifact)
-            write_text(_measured(model, scale), json.dumps(content, indent=1) + "\n")
+            write_text(weights.measured(model, scale), json.dumps(content, indent=1) + "\n")
         path = card_path(model, scale)
         write_text(path, card(model, scale))
         print(path)
@@ -67,7 +67,7 @@ def card_path(model: str, scale: int) -> Path:
 
 def card(model: str, scale: int) -> str:
     """The card, from JSON files alone. UserError where nothing was measured of these very weights."""
-    measured = _measured(model, scale)
+    measured = weights.measured(model, scale)
     again = f"python -m export.model_card --model {model} --scale {scale} --benchmark DIR …"
     if not measured.is_file():
         raise UserError(f"Nothing was measured of {model} x{scale}: there is no {measured}. Do: {again}")
@@ -147,10 +147,6 @@ def _sets(args: argparse.Namespace) -> list[tuple[str, int]]:
         known = ", ".join(f"{model} x{scale}" for model, scale in bundled())
         raise UserError(f"No weights of {chosen[0]} x{chosen[1]} are bundled; there are: {known}.")
     return [chosen]
-
-
-def _measured(model: str, scale: int) -> Path:
-    return weights.MEASURED / weights.path(model, scale, None).with_suffix(".json").name
 
 
 def _weights(path: Path) -> Weights:

@@ -28,12 +28,17 @@ def bundled(model: str, scale: int) -> list[Path]:
     return [file for file in found if all(part.is_file() for part in paths(file))]
 
 
+def measured(model: str, scale: int) -> Path:
+    """Where the figures of a network's card stand, or would stand."""
+    return MEASURED / path(model, scale, None).with_suffix(".json").name
+
+
 def scores(model: str, scale: int, sha256: str | None) -> dict[str, dict[str, float]]:
     """PSNR in dB on Y, as the card of bundled weights says: benchmark → form (float, pte …).
 
     Empty where the checkpoint of that SHA-256 is not the one that was measured.
     """
-    file = MEASURED / path(model, scale, None).with_suffix(".json").name
+    file = measured(model, scale)
     forms = read_json(file)["forms"].values() if file.is_file() else []
     sets = next((form["sets"] for form in forms if form["checkpoint"]["sha256"] == sha256), {})
     return {name: {form: row["psnr"] for form, row in rows.items()} for name, rows in sets.items()}
