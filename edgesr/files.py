@@ -5,8 +5,8 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,15 +25,15 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     in the end: another process may have made it meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # the name is known before the file is there: Ctrl-C between making and knowing it would leave it
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
     try:
+        temporary.touch(exist_ok=False)
         yield temporary
         for part in contents(temporary):
             with part.open("rb") as written:
                 os.fsync(written.fileno())
-            part.chmod(0o666 & ~_umask())  # mkstemp makes 0600 files; ours are ordinary ones
+            part.chmod(0o666 & ~_umask())  # a library may have put a private one in its place
         if overwrite:
             move(temporary, path)
         else:

@@ -1,6 +1,7 @@
 """Files are whole or absent; commands end with a status and without a traceback."""
 
 import errno
+import os
 import hashlib
 import subprocess
 import sys
@@ -65,6 +66,25 @@ def test_replacing_keeps_the_old_file_until_the_end(tmp_path: Path) -> None:
         assert temporary.suffix == ".txt"
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+@pytest.mark.parametrize("call", [(os, "open"), (Path, "touch"), (Path, "chmod")])
+def test_ctrl_c_leaves_nothing_wherever_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[object, str]
+) -> None:
+    """As soon as the temporary file is there, before the block knows of it; and after the block."""
+    owner, name = call
+    working = getattr(owner, name)
+
+    def interrupted(*args, **kwargs) -> None:
+        working(*args, **kwargs)
+        if list(tmp_path.iterdir()):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "a.txt", "new")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_replacing_a_folder(tmp_path: Path) -> None:

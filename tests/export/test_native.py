@@ -102,7 +102,8 @@ def test_what_stops_it(
     )
     expected = f"ended with status 1: .*{message}"
     if path.name == "cut.tflite":
-        expected = "was killed by signal 11"  # LiteRT does not look whether a file is whole
+        # LiteRT does not look whether a file is whole: it depends on what lies behind it in memory
+        expected = "(was killed by signal 11|ended with status 1: loading)"
     error = runner.failure(path.name, done.returncode, done.stderr.decode())
     with pytest.raises(UserError, match=rf"{path.name} {expected}"):
         raise error
