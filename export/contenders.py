@@ -23,7 +23,7 @@ from edgesr.errors import UserError
 from edgesr.files import replacing
 from edgesr.models import MODELS, create_model, find_trainable
 from edgesr.provenance import versions
-from edgesr.quantization import find_scheme, pt2e
+from edgesr.quantization import DEFAULT_SCHEME, find_scheme, pt2e
 from export import executorch, makers
 from export.choose import FP32
 
@@ -89,6 +89,8 @@ def of_artifact(artifact: Artifact) -> Entry:
     create_model(artifact.model, scale=artifact.scale)
     roles = (TFLITE_EDGE, TFLITE_INT8) if artifact.path.suffix == SUFFIXES["tflite"] else (EDGE, INT8)
     role = roles[artifact.scheme != FP32]
+    if artifact.scheme not in (FP32, DEFAULT_SCHEME):
+        role += f"_{artifact.scheme}"  # so that files of two schemes can take turns
     return Entry(artifact.model, artifact.scale, artifact.tile, {role: artifact.path})
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edgesr.engines import Artifact
+from edgesr.quantization import SCHEMES
 from export.contenders import (
     COMPILED,
     EAGER,
@@ -13,6 +15,7 @@ from export.contenders import (
     TFLITE_EDGE,
     TFLITE_INT8,
     Entry,
+    of_artifact,
     together,
 )
 from export.profile import BETWEEN, Kind
@@ -82,6 +85,17 @@ def test_files_of_one_network_in_one_row() -> None:
     first, second = together(entries)
     assert list(first.files.values()) == [Path("a"), Path("c")]
     assert list(second.files.values()) == [Path("b")]
+
+
+def test_files_of_every_scheme_in_one_row() -> None:
+    """None takes the place of another: fp32, w8a8 and int8 take turns."""
+    files = [
+        Artifact(Path(f"{scheme}.tflite"), "lffn-s", 4, scheme, (24, 24), 4, 1, "", lambda lr: lr)
+        for scheme in ("fp32", *SCHEMES)
+    ]
+    (row,) = together([of_artifact(file) for file in files])
+    assert list(row.files.values()) == [file.path for file in files]
+    assert list(row.files)[:2] == [TFLITE_EDGE, TFLITE_INT8]
 
 
 def test_the_network_in_another_way_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
