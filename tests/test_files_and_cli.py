@@ -1,8 +1,8 @@
 """Files are whole or absent; commands end with a status and without a traceback."""
 
 import errno
-import os
 import hashlib
+import os
 import subprocess
 import sys
 import textwrap
