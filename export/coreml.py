@@ -7,13 +7,15 @@ and to prove it: `export.proof` says how.
 import argparse
 import io
 import json
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import coremltools as ct
 import torch
+from coremltools.converters.mil.mil import Program
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
@@ -137,7 +139,8 @@ def convert(program: ExportedProgram, precision: str) -> ct.models.MLModel:
     pipeline = ct.PassPipeline()
     pipeline.remove_passes({RESCALING})
     shape, rgb = tuple(example_of(program).shape), ct.colorlayout.RGB
-    with redirect_stderr(io.StringIO()):  # a progress bar for each of its stages
+    # its progress bars, one for each of its stages, are kept back
+    with redirect_stderr(io.StringIO()), checked_in_the_end():
         model = ct.convert(
             program,
             convert_to="mlprogram",
@@ -150,6 +153,25 @@ def convert(program: ExportedProgram, precision: str) -> ct.models.MLModel:
         )
     assert isinstance(model, ct.models.MLModel)
     return model
+
+
+@contextmanager
+def checked_in_the_end() -> Iterator[None]:
+    """coremltools checks the whole program after each of its passes, which takes a third of its time.
+    Here it does so where it is read, where dead code went and, whatever the passes did, where it is
+    written: wherever it also asks that every operation says where it comes from.
+    """
+    check = Program.validate
+
+    def validate(self: Program, check_essential_scope: bool | None = False) -> None:
+        if check_essential_scope:
+            check(self, check_essential_scope)
+
+    Program.validate = validate
+    try:
+        yield
+    finally:
+        Program.validate = check
 
 
 def save(model: ct.models.MLModel, path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import re
 import shlex
-import subprocess
 import sys
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from runpy import run_module
 
 import pytest
 
@@ -19,8 +21,13 @@ COMMANDS = [command for command in COMMANDS if "<" not in command and not comman
 
 @cache
 def help_of(*words: str) -> str:
-    command = [sys.executable, "-m", *words, "--help"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """What `python -m ... --help` prints; in this process, where everything is imported once."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as shown:
+        patch.setattr(sys, "argv", [words[0], *words[1:], "--help"])
+        with pytest.raises(SystemExit) as ended:
+            run_module(words[0], run_name="__main__")
+    assert ended.value.code == 0
+    return shown.getvalue()
 
 
 def test_commands_are_found() -> None:

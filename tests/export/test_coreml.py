@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from coremltools.converters.mil.mil import Program
 from PIL import Image
 
 from edgesr import checkpoint as checkpoints
@@ -76,6 +77,20 @@ def export(
     monkeypatch.setattr(sys, "argv", ["export.coreml", *arguments, "--out", str(out)])
     command.main(coreml)
     return json.loads(next(out.glob("*.report.json")).read_text())
+
+
+def test_a_program_is_checked_where_it_is_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        Program,
+        "validate",
+        lambda self, check_essential_scope=False: asked.append(check_essential_scope),
+    )
+    with coreml.checked_in_the_end():
+        Program().validate()
+        Program().validate(check_essential_scope=True)
+    Program().validate()
+    assert asked == [True, False]
 
 
 def test_float_in_half_precision(
