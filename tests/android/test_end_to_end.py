@@ -80,7 +80,7 @@ def test_the_native_runner_on_arm64(photo: NDArray[np.uint8], upscaled: Upscaled
     assert np.array_equal(upscaled(lr, inside), wanted)
     apart = np.abs(wanted.astype(int) - to_uint8(model.tiled()(to_tensor(lr))))
     assert apart.max() <= 1
-    assert (apart > 0).mean() < 0.03  # exported with XNNPACK's sigmoid, another on ARM
+    assert (apart > 0).mean() < 0.001  # what export.verify --arm64 allows
 
 
 def test_runner_that_fails_is_an_error(core: Path, core_tests: Path, tmp_path: Path) -> None:
