@@ -25,7 +25,8 @@ def run(*words: object) -> str:
 @pytest.mark.slow
 def test_from_bundled_weights_to_a_picture(tmp_path: Path) -> None:
     assert weights.find("msfin-s", 4, None), "the README promises bundled weights"
-    run("recipes.qat", "--model", "msfin-s", "--steps", 4, "--batch", 2, "--out", tmp_path / "run")
+    short = ("--steps", 4, "--batch", 2, "--patch", 8)
+    run("recipes.qat", "--model", "msfin-s", *short, "--out", tmp_path / "run")
     trained, out = tmp_path / "run" / "checkpoint", tmp_path / "artifacts"
     shown = run("export.executorch", "--checkpoint", trained, "--tile", "24x32", "--out", out)
     path = out / "msfin-s_x4_w8a8_24x32.pte"
