@@ -26,7 +26,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # the name is known before the file is there: Ctrl-C between making and knowing it would leave it
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
     try:
         temporary.touch(exist_ok=False)
         yield temporary
