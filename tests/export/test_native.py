@@ -79,10 +79,9 @@ def test_runner_is_an_upscaler(file: Path, hosts: dict[str, Bundle]) -> None:
             b"\0" * (4 * 3 * 16 * 20 + 7),
             "ended in tile 1, after 7 of 3840",
         ),
-        ("absent", None, b"", r"loading .*absent\.(pte|tflite)"),
+        ("absent", None, b"", "absent."),
         ("empty", lambda whole: b"", b"", "loading"),
         ("noise", lambda whole: b"\x5a" * 4096, b"", "loading"),
-        ("cut", lambda whole: whole[: len(whole) // 2], b"", "loading"),
     ],
 )
 def test_what_stops_it(
@@ -97,16 +96,27 @@ def test_what_stops_it(
     path = tmp_path / f"{name}{file.suffix}"
     if content is not None:
         path.write_bytes(content(file.read_bytes()))
+    assert message in refused(hosts[file.suffix], path, stdin)
+
+
+def test_a_cut_pte_stops_it(exported: Path, host: Bundle, tmp_path: Path) -> None:
+    """A .tflite does not for certain: of one that is cut LiteRT refused, crashed or never ended. So no
+    runner gets one before `edgesr.engines.trial` has tried it out.
+    """
+    path = tmp_path / "cut.pte"
+    path.write_bytes(exported.read_bytes()[: exported.stat().st_size // 2])
+    assert "loading" in refused(host, path, b"")
+
+
+def refused(bundle: Bundle, path: Path, stdin: bytes) -> str:
+    """What a runner says as it ends with status 1."""
     done = subprocess.run(
-        [*hosts[file.suffix].start, path], input=stdin, capture_output=True, check=False
+        [*bundle.start, path], input=stdin, capture_output=True, check=False, timeout=100
     )
-    expected = f"ended with status 1: .*{message}"
-    if path.name == "cut.tflite":
-        # LiteRT does not look whether a file is whole: it depends on what lies behind it in memory
-        expected = "(was killed by signal 11|ended with status 1: loading)"
-    error = runner.failure(path.name, done.returncode, done.stderr.decode())
-    with pytest.raises(UserError, match=rf"{path.name} {expected}"):
-        raise error
+    said = str(runner.failure(path.name, done.returncode, done.stderr.decode()))
+    found, after = said.partition(f"{path.name} ended with status 1: ")[1:]
+    assert found, said
+    return after
 
 
 @pytest.mark.parametrize(
