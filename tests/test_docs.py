@@ -2,14 +2,11 @@
 
 import re
 import shlex
-import sys
-from contextlib import redirect_stdout
-from functools import cache
-from io import StringIO
 from pathlib import Path
-from runpy import run_module
 
 import pytest
+
+from tests.commands import help_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = tuple(sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
@@ -17,17 +14,6 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md", *PA
 TEXT = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
 COMMANDS = sorted({line.strip(" `.,)") for line in re.findall(r"python -m [^\n#`]+", TEXT)})
 COMMANDS = [command for command in COMMANDS if "<" not in command and not command.endswith("-m")]
-
-
-@cache
-def help_of(*words: str) -> str:
-    """What `python -m ... --help` prints; in this process, where everything is imported once."""
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as shown:
-        patch.setattr(sys, "argv", [words[0], *words[1:], "--help"])
-        with pytest.raises(SystemExit) as ended:
-            run_module(words[0], run_name="__main__")
-    assert ended.value.code == 0
-    return shown.getvalue()
 
 
 def test_commands_are_found() -> None:

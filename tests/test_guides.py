@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from PIL import Image
 from edgesr.data.drawn import drawn_images
 from edgesr.models import MODELS
 from export import pipeline
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINING = "--steps 2 --batch 2 --patch 16 --threads 1"
@@ -53,11 +53,7 @@ def python_of(page: str) -> list[str]:
 
 
 def typed(words: list[str]) -> None:
-    words = [word.replace("64x64", "16x16") for word in words]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", words)
-        patch.delitem(sys.modules, words[0], raising=False)  # else runpy warns that it runs twice
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    commands.typed([word.replace("64x64", "16x16") for word in words])
 
 
 @pytest.fixture(scope="module")

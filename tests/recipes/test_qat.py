@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torchao.quantization.pt2e import FakeQuantize, FixedQParamsFakeQuantize
 
 from edgesr import checkpoint as checkpoints
 from edgesr import weights
 from edgesr.checkpoint import Checkpoint
-from edgesr.data.drawn import drawn_images
 from edgesr.errors import UserError
 from edgesr.models import create_model
 from edgesr.quantization import pt2e
@@ -96,12 +94,9 @@ def test_activations_freeze_half_way(init: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_continues_bit_for_bit(init: Path, tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    for index, levels in enumerate(drawn_images(10, 40)):
-        Image.fromarray(levels).save(tmp_path / "images" / f"{index}.png")
+def test_a_killed_run_continues_bit_for_bit(init: Path, photos: Path, tmp_path: Path) -> None:
     small = ["--model", "lffn-s", "--scale", "2", "--init", init, "--steps", 12, *SMALL]
-    small += ["--data", tmp_path / "images"]
+    small += ["--data", photos, "--holdout", 1]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(command(*small, "--out", whole), cwd=REPOSITORY, check=True, capture_output=True)
     process = subprocess.Popen(
