@@ -1,7 +1,6 @@
 """Run an artifact beside what it must equal, on the same images, through the same tiles."""
 
 import time
-from collections.abc import Iterable
 from statistics import median, quantiles
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgesr import Upscaler
+from edgesr import Upscaler, cli
 from edgesr.data.benchmarks import Pair
 from edgesr.data.images import to_tensor, to_uint8
 from edgesr.engines import Artifact
@@ -25,21 +24,24 @@ def measure(
     artifact: Artifact,
     reference: Upscaler,
     original: Upscaler | None,
-    pairs: Iterable[Pair],
+    pairs: list[Pair],
     parity: Parity,
+    title: str,
 ) -> Quality:
     """Score artifact and reference (one tile each) and the original (whole images) on `pairs`.
 
     The differences of artifact and reference are added to `parity`.
     """
     ours, theirs, originals = Scores(), Scores(), Scores()
-    for pair in pairs:
-        sr, expected = (upscaled(artifact.tiled(u), pair) for u in (artifact.upscale, reference))
-        parity.add(sr, expected)
-        ours.images[pair.name] = score(sr, pair.hr, artifact.scale)
-        theirs.images[pair.name] = score(expected, pair.hr, artifact.scale)
-        if original is not None:
-            originals.images.update(evaluate(original, [pair], artifact.scale).images)
+    with cli.Progress(len(pairs), title, "image") as bar:
+        for pair in pairs:
+            sr, expected = (upscaled(artifact.tiled(u), pair) for u in (artifact.upscale, reference))
+            parity.add(sr, expected)
+            ours.images[pair.name] = score(sr, pair.hr, artifact.scale)
+            theirs.images[pair.name] = score(expected, pair.hr, artifact.scale)
+            if original is not None:
+                originals.images.update(evaluate(original, [pair], artifact.scale).images)
+            bar.advance()
     return Quality(originals.psnr if original is not None else None, theirs.psnr, ours.psnr)
 
 

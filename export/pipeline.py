@@ -168,11 +168,11 @@ def examine(
         artifact = open_artifact(path, trusted=True)
     original = original_of(checkpoint, request.parent) if request.benchmarks else None
     for folder in request.benchmarks:
-        pairs = load_benchmark(folder, artifact.scale)
-        report.quality[folder.name] = measure(artifact, reference, original, pairs, report.parity)
+        pairs, title = list(load_benchmark(folder, artifact.scale)), folder.name
+        report.quality[title] = measure(artifact, reference, original, pairs, report.parity, title)
     if not request.benchmarks:
-        pairs = drawn_pairs(artifact.scale, DRAWN_IMAGES)
-        measure(artifact, reference, None, pairs, report.parity)
+        pairs = list(drawn_pairs(artifact.scale, DRAWN_IMAGES))
+        measure(artifact, reference, None, pairs, report.parity, "drawn")
     if not_run:
         return report
     if isinstance(target, Interpreted):  # time and memory would be the interpreter's

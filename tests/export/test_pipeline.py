@@ -47,13 +47,18 @@ def benchmark(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_w8a8(
-    monkeypatch: pytest.MonkeyPatch, qat_checkpoint: Path, benchmark: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    qat_checkpoint: Path,
+    benchmark: Path,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     float_run = tmp_path / "runs" / "float" / "checkpoint"
     checkpoints.save(checkpoints.load(tmp_path / "float"), float_run)
     run(monkeypatch, "--checkpoint", qat_checkpoint, "--tile", "24x32", "--benchmark", benchmark)
 
+    assert "Tiny2  2/2 image" in capsys.readouterr().err, "a large benchmark takes long"
     path = tmp_path / "artifacts" / "lffn-s_x2_w8a8_24x32.pte"
     report = read(path.with_name(path.name + ".report.json"))
     assert report["verdict"] == {"passed": True, "budget": report["verdict"]["budget"], "failures": []}
