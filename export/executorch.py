@@ -10,10 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
 from torch.export import ExportedProgram
-from torch.fx.traceback import NodeSource
 
 from edgesr import Upscaler, cli
 from edgesr.engines.executorch import FACTS
@@ -23,10 +21,7 @@ from export.census import Census, Operator
 from export.report import Proof
 from export.xnn.file import read
 from export.xnn.kernels import upscale
-
-# Each of dozens of passes copies the provenance of every node, which grows with each pass and which
-# nobody reads: a sixth of lowering's time. It is never changed, so a copy may be the same object.
-NodeSource.__deepcopy__ = lambda self, memo: self  # pyright: ignore[reportAttributeAccessIssue]
+from export.xnn.lowering import Partitioner
 
 NAME: str = "executorch"
 FOLD_WEIGHTS: bool = True
@@ -89,7 +84,7 @@ def lower(program: ExportedProgram, facts: dict[str, Any], path: Path) -> None:
     own._constants = dict(program.constants)  # ExecuTorch takes some out of the program that it gets
     edge = to_edge_transform_and_lower(
         own,
-        partitioner=backend.partitioners(facts["scheme"]) if backend else [XnnpackPartitioner()],
+        partitioner=backend.partitioners(facts["scheme"]) if backend else [Partitioner()],
         constant_methods={FACTS: json.dumps(facts), **numbers},
     )
     path.write_bytes(edge.to_executorch().buffer)
