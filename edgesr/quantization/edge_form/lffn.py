@@ -107,9 +107,9 @@ class FloatFusion(Precise):
 class EdgeLFFN(nn.Module):
     """LFFN as PS(A·R + B*x): the tail folded into A, and with the head into one convolution B.
 
-    The trunk is float from the head to the tail; only what reads it is int8. The shift of the input
-    becomes the padding's value and two biases, because 8-bit pixels minus 0.5 are on no int8 grid that
-    holds zero.
+    The trunk is float from the head to the pixel shuffle; only the blocks that read it are int8. The
+    shift of the input becomes the padding's value and two biases, because 8-bit pixels minus 0.5 are on
+    no int8 grid that holds zero.
     """
 
     def __init__(self, model: LFFN) -> None:
@@ -124,7 +124,7 @@ class EdgeLFFN(nn.Module):
             module.blocks = nn.ModuleList(_merged(block) for block in module.blocks)
             self.body.append(module)
         self.fusion = FloatFusion(model.fusion)
-        self.tail = convolution(mixed[:, :, None, None], None)
+        self.tail = PreciseIsland(convolution(mixed[:, :, None, None], None))
         direct = torch.einsum("oc,cikl->oikl", skip, head)
         self.skip = LinearSkip(convolution(direct, skip @ shift + bias))
         self.shuffle = nn.PixelShuffle(model.scale)
@@ -162,7 +162,7 @@ class EdgeLFFN(nn.Module):
         for layer in self.fusion.modules():
             if isinstance(layer, nn.Conv2d):
                 rescale(layer, inputs=trunk)
-        rescale(self.tail, inputs=trunk)
+        rescale(self.tail.module, inputs=trunk)
 
 
 def _merged(block: nn.Module) -> nn.Module:
