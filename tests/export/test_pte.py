@@ -198,6 +198,27 @@ def test_each_pass_has_a_bias_in_its_own_steps(tmp_path: Path) -> None:
     assert executorch.faults(program, (tmp_path / "twice.pte").read_bytes()) == []
 
 
+class Dead(nn.Module):
+    """A layer that reads nothing but zeros, so that its bias is millions of the smallest steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.body = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 300, 1)
+        self.tail, self.shuffle = nn.Conv2d(300, 12, 1), nn.PixelShuffle(2)
+        with torch.no_grad():
+            self.head.get_parameter("bias").fill_(-9)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.shuffle(self.tail(self.body(self.head(lr).relu())))
+
+
+def test_biases_of_millions_of_steps(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    program = program_of(Dead(), "int8", (8, 8))
+    executorch.lower(program, FACTS, tmp_path / "dead.pte")
+    assert executorch.faults(program, (tmp_path / "dead.pte").read_bytes()) == []
+
+
 def test_a_program_in_parts_is_not_proven(tmp_path: Path) -> None:
     program = torch.export.export(Partly(), (torch.rand(1, 3, 8, 8),))
     executorch.lower(program, FACTS, tmp_path / "partly.pte")
