@@ -6,6 +6,9 @@ from torch.export import ExportedProgram
 
 from edgesr.quantization import find_scheme, pt2e
 
+FACTS = {"scale": 2, "tile": [8, 8], "overlap": 0, "multiple": 1}
+"""What a target is told of a tile of 8x8."""
+
 
 class Chain(nn.Module):
     """Convolutions, ReLUs, a join and a pixel shuffle: nothing that int8 has no kernel for."""

@@ -12,9 +12,7 @@ from torch.nn import functional as F
 
 from export import executorch
 from export.xnn import lowering
-from tests.export.programs import Chain, program_of
-
-FACTS = {"scale": 2, "tile": [8, 8], "overlap": 0, "multiple": 1}
+from tests.export.programs import FACTS, Chain, program_of
 
 
 class Everything(nn.Module):

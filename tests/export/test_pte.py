@@ -14,9 +14,7 @@ from export import executorch
 from export.pte import census
 from export.stored import File, Operator
 from export.xnn.file import delegated, read
-from tests.export.programs import Chain, program_of
-
-FACTS = {"scale": 2, "tile": [8, 8], "overlap": 0, "multiple": 1}
+from tests.export.programs import FACTS, Chain, program_of
 
 
 class Partly(nn.Module):
