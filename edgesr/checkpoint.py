@@ -55,14 +55,15 @@ class Checkpoint:
         return model.eval()
 
 
-def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
-    """Load `state` into `module`, every name and shape; UserError says the first that does not fit."""
+def load_strict(module: nn.Module, state: dict[str, Tensor], what: str, advice: str = "") -> None:
+    """Load `state` into `module`, every name and shape; UserError says the first that does not fit,
+    and then `advice`."""
     expected = module.state_dict()
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
         raise UserError(
             f"The tensors are not those of {what}: {len(missing)} missing (first: {missing[:1]}), "
-            f"{len(extra)} not expected (first: {extra[:1]})."
+            f"{len(extra)} not expected (first: {extra[:1]}).{advice}"
         )
     # Without the versions that a state dict carries along, torch takes the tensors for those of an old
     # version and, silently, resets the observers' eps, so that converting would use other scales.
@@ -72,7 +73,7 @@ def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
         module.load_state_dict(versioned, strict=True)
     except RuntimeError as error:  # torch says which shape differs, after a heading line
         raise UserError(
-            f"The tensors are not those of {what}: {str(error).splitlines()[-1].strip()}"
+            f"The tensors are not those of {what}: {str(error).splitlines()[-1].strip()}{advice}"
         ) from error
 
 

@@ -143,7 +143,13 @@ def fake_quantized(checkpoint: Checkpoint, lr_shape: LrShape) -> GraphModule:
     assert checkpoint.scheme is not None
     model = create_model(checkpoint.model, scale=checkpoint.scale)
     graph = prepare(model, find_scheme(checkpoint.scheme), lr_shape)
-    load_strict(graph, checkpoint.state, f"{checkpoint.model} x{checkpoint.scale} {checkpoint.scheme}")
+    load_strict(
+        graph,
+        checkpoint.state,
+        f"{checkpoint.model} x{checkpoint.scale} {checkpoint.scheme}",
+        " A network's quantized form may change between versions of edgesr: if this checkpoint is of an"
+        " older one, make it anew from its float parent with python -m recipes.qat --init.",
+    )
     graph.eval()
     graph.apply(disable_observer)
     return graph

@@ -1,15 +1,18 @@
 """ExecuTorch's lowering to XNNPACK without what it does over and over: the same bytes in less time.
 
-Each of the four was found by a profiler in release 1.5.1. None is a setting there, so parts of it are
+Each of the five was found by a profiler in release 1.5.1. None is a setting there, so parts of it are
 replaced when this is imported.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 from executorch.backends.xnnpack import _passes as passes
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ExportGraphSignature
+from torch.fx import Node
 from torch.fx.passes.infra.partitioner import Partition
 from torch.fx.traceback import NodeSource
 
@@ -61,6 +64,17 @@ class Partitioner(XnnpackPartitioner):
             return super().generate_partitions(ep)
         finally:
             ep._graph_signature = signature
+
+    def ops_to_not_decompose(
+        self, ep: ExportedProgram
+    ) -> tuple[list[OpOverload], Callable[[Node], bool] | None]:
+        """Where all nodes that may be kept whole shall be, ExecuTorch is not told to ask of each: for
+        that it decomposes `ep` twice, and traces it anew each time.
+        """
+        kept, wanted = super().ops_to_not_decompose(ep)
+        if wanted and all(wanted(node) for node in ep.graph.nodes if node.target in kept):
+            wanted = None
+        return kept, wanted
 
 
 _transform = passes.XNNPACKPassManager.transform

@@ -59,3 +59,12 @@ def test_passes_that_have_nothing_to_do_are_left_out(
     ran.clear()
     lowered(program_of(Everything(), None, (8, 8)), tmp_path / "everything.pte")
     assert lowering.LOOKS_FOR.keys() - ran == {passes.PReLUReshapePass}, "a PReLU is not taken apart"
+
+
+@pytest.mark.parametrize(("stride", "taken"), [(2, True), (3, False)])
+def test_executorch_asks_of_each_node_where_one_must_be_taken_apart(stride: int, taken: bool) -> None:
+    pools = nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2, stride))  # XNNPACK leaves out no pixel
+    program = torch.export.export(pools, (torch.rand(1, 3, 12, 12),)).run_decompositions({})
+    kept, wanted = lowering.Partitioner().ops_to_not_decompose(program)
+    assert torch.ops.aten.max_pool2d.default in kept
+    assert (wanted is None) == taken

@@ -269,5 +269,5 @@ def test_unknown_scheme_names_the_known_ones() -> None:
 def test_tensors_of_another_network_are_refused() -> None:
     graph, _ = trained("lffn-s", steps=1)
     mixed_up = Checkpoint("msfin-s", 2, "w8a8", graph.state_dict())
-    with pytest.raises(UserError, match="not those of msfin-s x2"):
+    with pytest.raises(UserError, match=r"not those of msfin-s x2 .* recipes\.qat --init"):
         pt2e.fake_quantized(mixed_up, PATCH)
