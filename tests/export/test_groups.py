@@ -1,11 +1,19 @@
 """Merged groups compute the integers that they computed apart."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx import Graph, GraphModule
 
+from edgesr.checkpoint import Checkpoint
+from edgesr.models import MODELS
 from edgesr.quantization import find_scheme, pt2e
+from export import pipeline
 from export.groups import block_diagonal, conv2d, merge_groups, merged
+from export.pipeline import Request
 
 
 class Grouped(nn.Module):
@@ -24,22 +32,39 @@ class Grouped(nn.Module):
         return self.shuffle(self.tail(self.deep(self.narrow(x).relu()).relu()))
 
 
-def test_a_graph_computes_what_it_computed() -> None:
-    shape = (1, 3, 9, 8)
-    lr = torch.rand(shape)
-    graph = pt2e.prepare(Grouped(), find_scheme("int8"), shape)
+SHAPE = (1, 3, 9, 8)
+
+
+def trained() -> GraphModule:
+    graph = pt2e.prepare(Grouped(), find_scheme("int8"), SHAPE)
     with torch.no_grad():
-        graph(lr)
-    pt2e.freeze(graph, lr)
+        graph(torch.rand(SHAPE))
+    pt2e.freeze(graph, torch.rand(SHAPE))
+    return graph
+
+
+def groups_of(graph: Graph) -> list[int]:
+    return [node.args[6] for node in graph.nodes if node.target is conv2d and len(node.args) > 6]  # pyright: ignore
+
+
+def test_a_graph_computes_what_it_computed() -> None:
+    graph, lr = trained(), torch.rand(SHAPE)
     converted = pt2e.convert(graph, fold_weights=True)
     before = converted(lr)
     merge_groups(converted)
-    convolutions = [node for node in converted.graph.nodes if node.target is conv2d]
-    assert [node.args[6] for node in convolutions if len(node.args) > 6] == [1, 1, 1, 16]
+    assert groups_of(converted.graph) == [1, 1, 1, 16]
     assert (converted(lr) - before).abs().max() < 1e-6
     unfolded = pt2e.convert(graph, fold_weights=False)
     merge_groups(unfolded)
     assert torch.equal(unfolded(lr), before), "weights that are not folded stay as they are"
+
+
+def test_what_is_lowered_has_merged_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(MODELS, "mlrn", replace(MODELS["mlrn"], build=lambda scale: Grouped()))
+    checkpoint = Checkpoint("mlrn", 2, "int8", trained().state_dict())
+    _, program, inexact = pipeline.build(Request(checkpoint, SHAPE[2:], 0, tmp_path, [], None), True)
+    assert groups_of(program.graph) == [16]  # one group is the default, which is not written
+    assert inexact == 0
 
 
 @pytest.mark.parametrize(
