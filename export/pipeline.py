@@ -21,7 +21,6 @@ from edgesr.provenance import commit, versions
 from edgesr.quantization import pt2e
 from edgesr.tiling import plan
 from export.choose import FP32, find_by_sha256
-from export.groups import merge_groups
 from export.measure import latency, measure
 from export.memory import peak_rss
 from export.report import Parity, Report
@@ -134,8 +133,7 @@ def build(request: Request, fold_weights: bool) -> tuple[Upscaler, ExportedProgr
     lr = drawn_lr(request.tile)
     with torch.no_grad():
         inexact = (graph(lr) - converted(lr)).abs().max().item()
-    merge_groups(converted)
-    return graph, torch.export.export(converted, (lr,)), inexact
+    return graph, pt2e.program_of(converted, lr), inexact
 
 
 def examine(

@@ -24,6 +24,7 @@ from edgesr.models import create_model
 from edgesr.quantization import find_scheme
 from edgesr.quantization.edge_form import edge_form
 from edgesr.quantization.edge_form.portable import with_own_operators
+from edgesr.quantization.groups import merge_groups
 from edgesr.quantization.quantizer import WEIGHTED, SuperResolutionQuantizer
 from edgesr.quantization.scheme import Scheme
 
@@ -196,12 +197,18 @@ def _dequantize_per_reader(graph: GraphModule) -> None:
     graph.recompile()
 
 
+def program_of(converted: GraphModule, lr: Tensor) -> ExportedProgram:
+    """A converted graph as the program that every target lowers. `converted` is changed."""
+    merge_groups(converted)
+    return torch.export.export(converted, (lr,))
+
+
 def quantized_program(
     checkpoint: Checkpoint, lr_shape: LrShape, *, fold_weights: bool
 ) -> ExportedProgram:
-    """A QAT checkpoint as the program that every target lowers, at one LR shape."""
+    """A QAT checkpoint as a program at one LR shape."""
     graph = convert(fake_quantized(checkpoint, lr_shape), fold_weights=fold_weights)
-    return torch.export.export(graph, (torch.rand(lr_shape),))
+    return program_of(graph, torch.rand(lr_shape))
 
 
 def calibrated_program(
@@ -212,7 +219,7 @@ def calibrated_program(
     with torch.no_grad():
         graph(lr)
     freeze(graph, lr)
-    return torch.export.export(convert(graph, fold_weights=fold_weights), (lr,))
+    return program_of(convert(graph, fold_weights=fold_weights), lr)
 
 
 def float_program(checkpoint: Checkpoint, lr_shape: LrShape) -> ExportedProgram:

@@ -11,8 +11,8 @@ from torch.fx import Graph, GraphModule
 from edgesr.checkpoint import Checkpoint
 from edgesr.models import MODELS
 from edgesr.quantization import find_scheme, pt2e
+from edgesr.quantization.groups import block_diagonal, conv2d, merge_groups, merged
 from export import pipeline
-from export.groups import block_diagonal, conv2d, merge_groups, merged
 from export.pipeline import Request
 
 
